@@ -1,0 +1,132 @@
+"""Ducho: features for recommender systems from images, texts and sounds.
+
+Plugins import what they need from here and from ``ducho_core.testing``; everything is
+imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "3.0.0a1"
+
+_EXPORTS = {
+    "API_VERSION": "specs",
+    "Binding": "catalogue",
+    "ContractError": "errors",
+    "DeviceMemoryError": "errors",
+    "DuchoError": "errors",
+    "EngineSpec": "specs",
+    "ExporterSpec": "specs",
+    "Extractor": "extractor",
+    "ExtractorSpec": "specs",
+    "FeatureSet": "store",
+    "FuserSpec": "specs",
+    "InputField": "catalogue",
+    "ItemError": "errors",
+    "KEY_COLUMNS": "catalogue",
+    "Loader": "loader",
+    "LoaderSpec": "specs",
+    "Media": "media",
+    "OptionError": "errors",
+    "Output": "extractor",
+    "PluginLoadError": "errors",
+    "ResolveContext": "extractor",
+    "Resolved": "extractor",
+    "RunOptions": "extractor",
+    "Sample": "extractor",
+    "SourceError": "errors",
+    "Store": "store",
+    "StoreError": "errors",
+    "TransientError": "errors",
+    "UsageError": "errors",
+    "file_digest": "digests",
+    "files_digest": "digests",
+    "hookimpl": "hookspecs",
+    "option": "options",
+}
+
+if TYPE_CHECKING:
+    from ducho_core.catalogue import KEY_COLUMNS, Binding, InputField
+    from ducho_core.digests import file_digest, files_digest
+    from ducho_core.errors import (
+        ContractError,
+        DeviceMemoryError,
+        DuchoError,
+        ItemError,
+        OptionError,
+        PluginLoadError,
+        SourceError,
+        StoreError,
+        TransientError,
+        UsageError,
+    )
+    from ducho_core.extractor import (
+        Extractor,
+        Output,
+        Resolved,
+        ResolveContext,
+        RunOptions,
+        Sample,
+    )
+    from ducho_core.hookspecs import hookimpl
+    from ducho_core.loader import Loader
+    from ducho_core.media import Media
+    from ducho_core.options import option
+    from ducho_core.specs import (
+        API_VERSION,
+        EngineSpec,
+        ExporterSpec,
+        ExtractorSpec,
+        FuserSpec,
+        LoaderSpec,
+    )
+    from ducho_core.store import FeatureSet, Store
+
+__all__ = [
+    "API_VERSION",
+    "KEY_COLUMNS",
+    "Binding",
+    "ContractError",
+    "DeviceMemoryError",
+    "DuchoError",
+    "EngineSpec",
+    "ExporterSpec",
+    "Extractor",
+    "ExtractorSpec",
+    "FeatureSet",
+    "FuserSpec",
+    "InputField",
+    "ItemError",
+    "Loader",
+    "LoaderSpec",
+    "Media",
+    "OptionError",
+    "Output",
+    "PluginLoadError",
+    "ResolveContext",
+    "Resolved",
+    "RunOptions",
+    "Sample",
+    "SourceError",
+    "Store",
+    "StoreError",
+    "TransientError",
+    "UsageError",
+    "__version__",
+    "file_digest",
+    "files_digest",
+    "hookimpl",
+    "option",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'ducho_core' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"ducho_core.{_EXPORTS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

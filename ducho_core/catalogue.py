@@ -1,0 +1,66 @@
+"""Keys and inputs: what a catalogue row is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ducho_core.specs import Modality
+
+KEY_COLUMNS = ("user_id", "item_id", "slot")
+"""The key columns that exist, in the order in which they are always stored."""
+
+Storage = Literal["inline", "path", "bytes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputField:
+    """One input of the catalogue, bound to columns of the source.
+
+    Attributes:
+        name: ``image``, ``audio``, ``text``, or the name of a text field.
+        modality: image, text or audio.
+        storage: what the batches hold: the text itself (``inline``, Arrow string), an
+            absolute path (``path``, Arrow string), or the file's content (``bytes``,
+            Arrow binary). Null means absent.
+        columns: the source columns it is made of, for the SPEC of a text.
+        template: the template over those columns, for the SPEC of a text.
+        cleaning: names of the text cleanings applied, in order.
+    """
+
+    name: str
+    modality: Modality
+    storage: Storage
+    columns: tuple[str, ...] = ()
+    template: str | None = None
+    cleaning: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What the user said about how a source's columns become keys and inputs.
+
+    Attributes:
+        accepts: modalities that the extractor can take.
+        multiple_texts: whether it takes several named texts.
+        keys: key columns, in the order given; empty means the default.
+        texts: (name, column or template) pairs; the name is None where not given.
+        image: column or path template, or None.
+        audio: column or path template, or None.
+        slots: ``all`` or only the ``first`` in natural order.
+        root: folder that every referenced path must lie in; None means the source's folder.
+        nulls: cell contents that mean null beside the empty cell.
+        cleaning: text cleanings to apply, in order.
+    """
+
+    accepts: tuple[Modality, ...]
+    multiple_texts: bool = False
+    keys: tuple[str, ...] = ()
+    texts: tuple[tuple[str | None, str], ...] = ()
+    image: str | None = None
+    audio: str | None = None
+    slots: Literal["all", "first"] = "all"
+    root: str | None = None
+    nulls: tuple[str, ...] = ()
+    cleaning: tuple[str, ...] = ()

@@ -1,0 +1,200 @@
+"""The one place that opens untrusted images and sounds. The limits live here."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+from ducho_core.errors import ItemError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL import Image
+
+MAX_PIXELS = 89_478_485
+"""Images with more pixels are refused; Pillow's own warning threshold."""
+
+MAX_FILE_BYTES = 256 * 2**20
+"""Larger files are refused before they are read."""
+
+MAX_AUDIO_SECONDS = 3600.0
+"""Longer sounds are refused before they are decoded."""
+
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""Formats that Pillow may try, whatever the file is called."""
+
+
+class Media:
+    """The bytes of one image or sound, decoded on request.
+
+    Attributes:
+        bytes: the file's content.
+        name: how messages call it.
+        notes: what decoding had to decide (``first_frame``, ``mixed_to_mono``); counted in
+            the summary.
+    """
+
+    __slots__ = ("bytes", "name", "notes")
+
+    def __init__(self, content: bytes, name: str = "media") -> None:
+        self.bytes = content
+        self.name = name
+        self.notes: list[str] = []
+
+    def __reduce__(self) -> tuple[type[Media], tuple[bytes, str]]:
+        return Media, (self.bytes, self.name)
+
+    def image(self, draft: tuple[int, int] | None = None) -> Image.Image:
+        """Decode to an RGB image, orientation from Exif applied, transparency on white.
+
+        Args:
+            draft: (width, height) in pixels that the caller will not exceed; JPEGs may then
+                be decoded at a smaller DCT scale, which is faster and not bit-identical.
+
+        Raises:
+            ItemError: ``decode_error``, ``format_not_allowed`` or ``too_many_pixels``.
+        """
+        try:
+            from PIL import Image, ImageOps, UnidentifiedImageError
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                "images need Pillow, which is not installed: pip install 'ducho-core[image]'"
+            ) from error
+        if not self.bytes:
+            raise ItemError(0, "decode_error", f"{self.name} is empty")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                image = Image.open(io.BytesIO(self.bytes), formats=IMAGE_FORMATS)
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise ItemError(
+                        0,
+                        "too_many_pixels",
+                        f"{self.name} has {width} x {height} pixels, over the limit of"
+                        f" {MAX_PIXELS}",
+                    )
+                if getattr(image, "n_frames", 1) > 1:
+                    self.notes.append("first_frame")
+                    image.seek(0)
+                if draft is not None:
+                    image.draft("RGB", draft)
+                image.load()
+                return _rgb(ImageOps.exif_transpose(image))
+        except ItemError:
+            raise
+        except UnidentifiedImageError as error:
+            raise ItemError(
+                0,
+                "format_not_allowed",
+                f"{self.name} is no image of an allowed format ({', '.join(IMAGE_FORMATS)})",
+            ) from error
+        except MemoryError:
+            raise
+        except Exception as error:  # decoders raise whatever a broken file leads them to
+            raise ItemError(
+                0, "decode_error", f"{self.name}: {type(error).__name__}: {error}"
+            ) from error
+
+    def audio(self, rate: int | None = None) -> tuple[npt.NDArray[np.float32], int]:
+        """Decode to mono float32 samples in [-1, 1].
+
+        Args:
+            rate: samples a second that the caller needs; the sound is resampled to it
+                (soxr, high quality). None keeps the file's own rate.
+
+        Returns:
+            The samples, shape (n,), and their rate in Hz.
+
+        Raises:
+            ItemError: ``decode_error`` or ``too_long``.
+        """
+        try:
+            import soundfile
+            import soxr
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"sounds need {error.name}, which is not installed:"
+                " pip install 'ducho-core[audio]'"
+            ) from error
+        try:
+            with soundfile.SoundFile(io.BytesIO(self.bytes)) as sound:
+                seconds = sound.frames / sound.samplerate
+                if seconds > MAX_AUDIO_SECONDS:
+                    raise ItemError(
+                        0,
+                        "too_long",
+                        f"{self.name} lasts {seconds:.0f} s, over the limit of"
+                        f" {MAX_AUDIO_SECONDS:.0f} s",
+                    )
+                samples = sound.read(dtype="float32", always_2d=True)
+                own_rate = int(sound.samplerate)
+        except ItemError:
+            raise
+        except MemoryError:
+            raise
+        except Exception as error:  # decoders raise whatever a broken file leads them to
+            raise ItemError(
+                0, "decode_error", f"{self.name}: {type(error).__name__}: {error}"
+            ) from error
+        if samples.shape[1] > 1:
+            self.notes.append("mixed_to_mono")
+        mono = samples.mean(axis=1, dtype="float32")
+        if rate is None or rate == own_rate:
+            return mono, own_rate
+        return soxr.resample(mono, own_rate, rate).astype("float32", copy=False), rate
+
+
+def read_media(path: str, root: str | os.PathLike[str] | None) -> Media:
+    """Read one referenced file, which must lie inside ``root``, links followed.
+
+    Raises:
+        ItemError: ``outside_root``, ``not_a_file``, ``permission_denied`` or ``too_large``.
+        FileNotFoundError: there is no such file.
+        OSError: any other trouble, which may be transient.
+    """
+    real = os.path.realpath(path)
+    if root is not None:
+        top = os.path.realpath(root)
+        if real != top and not real.startswith(top.rstrip(os.sep) + os.sep):
+            raise ItemError(
+                0,
+                "outside_root",
+                f"{os.path.basename(path)} leads outside the catalogue's folder; move the file"
+                " there or widen it with --root",
+            )
+    try:
+        with open(real, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_FILE_BYTES:
+                raise ItemError(
+                    0,
+                    "too_large",
+                    f"{os.path.basename(path)} has {size} bytes, over the limit of"
+                    f" {MAX_FILE_BYTES}",
+                )
+            return Media(file.read(), os.path.basename(path))
+    except IsADirectoryError as error:
+        raise ItemError(0, "not_a_file", f"{os.path.basename(path)} is a folder") from error
+    except PermissionError as error:
+        raise ItemError(
+            0, "permission_denied", f"{os.path.basename(path)} may not be read"
+        ) from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    from PIL import Image as PillowImage
+
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I;16") or image.mode == "I":
+        # Pillow clips 16-bit greys to 255 instead of scaling them.
+        return image.point(lambda value: value / 257).convert("L").convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = PillowImage.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return PillowImage.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")

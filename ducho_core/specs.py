@@ -1,0 +1,101 @@
+"""The light, frozen descriptors that plugin hooks return.
+
+A spec names its implementation as ``"package.module:Attribute"``; nothing heavy is imported
+until the implementation is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+API_VERSION = 1
+
+Modality = Literal["image", "text", "audio"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginSpec:
+    """What every kind of spec has.
+
+    Attributes:
+        name: lower-case name within the plugin; the canonical name is ``PLUGIN/NAME``.
+        summary: one line for listings.
+        implementation: import string of the class, ``"package.module:Class"``.
+        options: import string of a msgspec Struct whose fields enter the SPEC, or None.
+        api_version: version of this contract that the plugin was written for.
+        requires: the pip requirement that brings a missing dependency, where it is not the
+            plugin's own distribution.
+    """
+
+    name: str
+    summary: str
+    implementation: str
+    options: str | None = None
+    api_version: int = API_VERSION
+    requires: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderSpec(PluginSpec):
+    """A loader.
+
+    Attributes:
+        suffixes: lower-case file suffixes (``".tsv"``) that select it without ``--loader``.
+        directories: whether it reads a folder without ``--loader``.
+        schemes: prefixes of a source (``"set"`` for ``set:NAME``) that select it.
+    """
+
+    suffixes: tuple[str, ...] = ()
+    directories: bool = False
+    schemes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractorSpec(PluginSpec):
+    """An extractor.
+
+    Attributes:
+        inputs: modalities it can take; at least one of them must be bound.
+        multiple_texts: whether it takes several named text fields rather than one text.
+        run_options: import string of the RunOptions Struct (not in the SPEC), or None.
+        numerics: raised by the author when default behaviour changes the numbers.
+        default: whether ``--plugin PLUGIN`` without a name means this extractor.
+        default_precision: what ``--precision`` means where the user does not give it.
+        padded: whether a batch costs n * max(size) (True) or the sum of sizes (False).
+        batch_size: default cap on the items in a batch.
+        batch_budget: default cap on a batch's cost in units of ``Extractor.size``, or None.
+        chunk_size: default rows a chunk, the unit of commit.
+    """
+
+    inputs: tuple[Modality, ...]
+    multiple_texts: bool = False
+    run_options: str | None = None
+    numerics: int = 1
+    default: bool = False
+    default_precision: Literal["exact", "fast", "native"] = "exact"
+    padded: bool = True
+    batch_size: int = 32
+    batch_budget: int | None = None
+    chunk_size: int = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FuserSpec(PluginSpec):
+    """A fuser: feature sets to a feature set.
+
+    Attributes:
+        numerics: raised by the author when default behaviour changes the numbers.
+    """
+
+    numerics: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterSpec(PluginSpec):
+    """An exporter: feature sets to files for another system."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpec(PluginSpec):
+    """An engine: what carries chunks to workers."""

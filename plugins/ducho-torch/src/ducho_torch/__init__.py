@@ -1,0 +1,3 @@
+"""What Ducho's torch plugins share: devices, precision, layers in one pass."""
+
+__version__ = "3.0.0a1"
