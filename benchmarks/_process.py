@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 # A process inherits the peak memory of the one that starts it, so a small one starts it.
 _STARTER = """
@@ -26,7 +26,7 @@ os.write(int(sys.argv[1]), json.dumps(figures).encode())
 """
 
 
-def cpu_seconds(work: Cell) -> float:
+def cpu_seconds(work: Callable[[], object]) -> float:
     """CPU time of a call, threads and finished child processes included."""
     before = _cpu()
     work()
@@ -62,8 +62,7 @@ def child(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> 
         finished = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _STARTER, str(writing), *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env={**os.environ, **(env or {})},
             pass_fds=(writing,),
             text=True,
