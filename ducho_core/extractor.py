@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 import msgspec
+
+from ducho_core.options import option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +29,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     An extractor with options of its own subclasses this one.
     """
 
-    device: str = msgspec.field(default="auto")
+    device: Annotated[str, option(help="where the model runs: auto, cpu, cuda, cuda:1, mps")] = (
+        "auto"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
