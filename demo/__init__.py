@@ -1,0 +1,1 @@
+"""A sample catalogue that is drawn here, and the README's commands run on it."""
