@@ -1,0 +1,278 @@
+"""How the store writes and reads Parquet: settings, checksums, footer, seal.
+
+Pages carry a checksum that is verified on every read. The footer, which Parquet leaves
+unprotected, carries ``ducho.seal``: sha256 over the footer itself with the seal's 64 hex digits
+taken as zeros. ``ducho.content_sha256`` covers the meaning of the whole file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ducho_core.errors import CorruptionError, StoreError
+from ducho_core.store.atomic import put_if_absent
+from ducho_core.store.digest import content_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+PREFIX = "ducho."
+SEAL = "ducho.seal"
+FORMAT_VERSION = 1
+
+_OPEN_SEAL = b"0" * 64
+_MAGIC = b"PAR1"
+_GROUP_BYTES = 16 * 2**20
+_DIGEST_ASIDE_BYTES = 2**20
+
+
+def put_table(
+    target: Path,
+    temporary_folder: Path,
+    table: pa.Table,
+    footer: Mapping[str, Any],
+    *,
+    statistics: bool = True,
+    compress: bool = False,
+) -> bool:
+    """Commit a table under ``target`` unless that name exists.
+
+    Args:
+        target: final name.
+        temporary_folder: folder on the same file system.
+        table: what to write; embeddings have neither nulls nor compression.
+        footer: JSON values, or canonical JSON as bytes, stored under ``ducho.NAME``.
+        statistics: whether keys get minimum and maximum, for readers that skip row groups.
+        compress: whether every column is compressed; texts always are.
+
+    Returns:
+        True where this call created the file.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+
+    def fill(path: str, descriptor: int) -> None:
+        _write(path, table, footer, statistics=statistics, compress=compress)
+        _seal(descriptor)
+
+    return put_if_absent(target, temporary_folder, fill, needed=table.nbytes)
+
+
+def group_rows(row_bytes: int) -> int:
+    """Rows a row group, so that a group is about 16 MiB: 1,024 to 8,192."""
+    return max(1024, min(8192, _GROUP_BYTES // max(1, row_bytes)))
+
+
+class DataFile:
+    """One Parquet file of the store, opened for reading with its checksums verified.
+
+    Attributes:
+        path: the file.
+        schema: its Arrow schema without metadata.
+        rows: number of rows.
+        groups: number of row groups.
+
+    Raises:
+        CorruptionError: its footer is damaged.
+        StoreError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            check_seal(path)
+            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+            self._metadata = self._file.metadata
+            self.schema: pa.Schema = self._file.schema_arrow.remove_metadata()
+            self.rows: int = self._metadata.num_rows
+            self.groups: int = self._metadata.num_row_groups
+        except (pa.ArrowException, ValueError, MemoryError) as error:
+            raise corrupt(path, str(error)) from error
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+    def footer(self) -> dict[str, Any]:
+        """The ``ducho.`` values of the footer, without the prefix and the seal."""
+        pairs = self._metadata.metadata or {}
+        try:
+            return {
+                name.decode().removeprefix(PREFIX): json.loads(value)
+                for name, value in pairs.items()
+                if name.startswith(PREFIX.encode()) and name.decode() != SEAL
+            }
+        except ValueError as error:
+            raise corrupt(self.path, "its footer holds no JSON") from error
+
+    def read_group(self, group: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read one row group, checksums verified.
+
+        Raises:
+            CorruptionError: a page is damaged.
+        """
+        return self._read(lambda: self._file.read_row_group(group, columns=_names(columns)))
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read the whole file, checksums verified.
+
+        Raises:
+            CorruptionError: a page is damaged.
+        """
+        return self._read(lambda: self._file.read(columns=_names(columns)))
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Read row group by row group, checksums verified."""
+        for group in range(self.groups):
+            yield from self.read_group(group, columns).to_batches()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.close()
+
+    def _read(self, read: Any) -> pa.Table:
+        try:
+            table: pa.Table = read()
+        except (pa.ArrowException, ValueError, MemoryError) as error:
+            raise corrupt(self.path, str(error)) from error
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        return table.replace_schema_metadata(None)
+
+
+def check_seal(path: Path) -> None:
+    """Check a file's length, magic bytes and footer against its seal.
+
+    Raises:
+        CorruptionError: they do not agree.
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        footer, _start = _footer(descriptor)
+    finally:
+        os.close(descriptor)
+    place = _seal_place(footer)
+    if place is None:
+        raise corrupt(path, "its end is missing or overwritten")
+    sealed = footer[:place] + _OPEN_SEAL + footer[place + 64 :]
+    if hashlib.sha256(sealed).hexdigest().encode() != footer[place : place + 64]:
+        raise corrupt(path, "its footer does not match its seal")
+
+
+def corrupt(path: Path, reason: str) -> CorruptionError:
+    """The error for a damaged file of a set."""
+    if path.parent.name == "data":
+        cure = (
+            "Remove that file and run the same extraction again, which recomputes just this"
+            " chunk; `ducho store verify --read-data` finds every damaged file"
+        )
+    else:
+        cure = "Restore that file from a copy; `ducho store verify` lists everything damaged"
+    return CorruptionError(f"{path} is damaged: {reason}. {cure}")
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    # Arrow reports damage in a page as an OSError without errno.
+    if error.errno is None:
+        return corrupt(path, str(error))
+    return StoreError(f"cannot read {path}: {error.strerror or error}")
+
+
+def _names(columns: Sequence[str] | None) -> list[str] | None:
+    return None if columns is None else list(columns)
+
+
+def _write(
+    path: str,
+    table: pa.Table,
+    footer: Mapping[str, Any],
+    *,
+    statistics: bool,
+    compress: bool,
+) -> None:
+    packed = [field.name for field in table.schema if compress or _is_text(field)]
+    keys = [field.name for field in table.schema if statistics and _is_key(field)]
+    rows = table.num_rows
+    with (
+        _content_digest(table) as digest,
+        pa.OSFile(path, "wb") as sink,
+        pq.ParquetWriter(
+            sink,
+            table.schema,
+            compression=dict.fromkeys(packed, "zstd") if packed else "none",
+            use_dictionary=False,
+            write_statistics=keys or False,
+            write_page_checksum=True,
+        ) as writer,
+    ):
+        writer.write_table(table, row_group_size=group_rows(table.nbytes // max(1, rows)))
+        values = {
+            **footer,
+            "format_version": FORMAT_VERSION,
+            "rows": rows,
+            "content_sha256": digest(),
+        }
+        pairs = {
+            f"{PREFIX}{name}": value if isinstance(value, bytes) else json.dumps(value)
+            for name, value in values.items()
+        }
+        writer.add_key_value_metadata({**pairs, SEAL: _OPEN_SEAL.decode()})
+
+
+@contextlib.contextmanager
+def _content_digest(table: pa.Table) -> Iterator[Callable[[], str]]:
+    """Compute the content digest while the table is being encoded."""
+    if table.nbytes < _DIGEST_ASIDE_BYTES:
+        yield lambda: content_sha256(table)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="ducho-digest") as pool:
+        yield pool.submit(content_sha256, table).result
+
+
+def _is_text(field: pa.Field) -> bool:
+    return bool(field.nullable and pa.types.is_string(field.type))
+
+
+def _is_key(field: pa.Field) -> bool:
+    return bool(not field.nullable and pa.types.is_string(field.type))
+
+
+def _seal(descriptor: int) -> None:
+    footer, start = _footer(descriptor)
+    place = _seal_place(footer)
+    if place is None:
+        raise StoreError("a Parquet file was written without its seal")
+    os.pwrite(descriptor, hashlib.sha256(footer).hexdigest().encode(), start + place)
+
+
+def _footer(descriptor: int) -> tuple[bytes, int]:
+    """The footer's bytes up to the file's end, and where it starts; empty where damaged."""
+    size = os.fstat(descriptor).st_size
+    tail = os.pread(descriptor, 8, max(0, size - 8))
+    length = int.from_bytes(tail[:4], "little")
+    if tail[4:] != _MAGIC or length + 12 > size or os.pread(descriptor, 4, 0) != _MAGIC:
+        return b"", 0
+    start = size - 8 - length
+    return os.pread(descriptor, length + 8, start), start
+
+
+def _seal_place(footer: bytes) -> int | None:
+    name = SEAL.encode()
+    found = footer.rfind(name)
+    # In Thrift's compact form the value follows its field header and its length, a byte each.
+    place = found + len(name) + 2
+    return place if found >= 0 and place + 64 <= len(footer) else None
