@@ -1,0 +1,127 @@
+"""From a resolved extractor to the SPECs of the feature sets that a run makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ducho_core.catalogue import InputField
+from ducho_core.errors import ContractError, UsageError
+from ducho_core.extractor import JSON, Output, Resolved
+from ducho_core.loader import Loader
+from ducho_core.options import spec_options
+from ducho_core.specs import ExtractorSpec
+
+SPEC_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One feature set to be made: the outputs that share their required inputs.
+
+    Attributes:
+        requires: names of the inputs that each row needs.
+        outputs: its outputs, ``requires`` filled in.
+        spec: the SPEC.
+    """
+
+    requires: tuple[str, ...]
+    outputs: tuple[Output, ...]
+    spec: Mapping[str, JSON]
+
+
+def make_targets(
+    canonical: str,
+    extractor: ExtractorSpec,
+    resolved: Resolved,
+    loader: Loader,
+    *,
+    slots: str,
+    stored_dtype: str,
+    catalogue: str,
+    revision: int,
+    variant: str,
+) -> list[Target]:
+    """Group the outputs by the inputs that they require, one target a group.
+
+    Outputs whose inputs are not bound are left out.
+
+    Raises:
+        UsageError: no output can be made of the bound inputs.
+        ContractError: outputs repeat a name or have an unknown kind.
+    """
+    bound = {field.name: field for field in loader.inputs}
+    _check_outputs(canonical, resolved.outputs)
+    groups: dict[tuple[str, ...], list[Output]] = {}
+    for output in resolved.outputs:
+        requires = tuple(sorted(output.requires or bound))
+        if set(requires) <= set(bound):
+            groups.setdefault(requires, []).append(output)
+    if not groups:
+        wanted = sorted({name for output in resolved.outputs for name in output.requires})
+        raise UsageError(
+            f"{canonical} needs {' or '.join(wanted)} and got {', '.join(bound) or 'nothing'}"
+        )
+    targets = []
+    for requires, outputs in groups.items():
+        filled = tuple(
+            Output(name=one.name, kind=one.kind, dim=one.dim, dtype=one.dtype, requires=requires)
+            for one in outputs
+        )
+        fields = [bound[name] for name in requires]
+        spec: dict[str, JSON] = {
+            "format": SPEC_FORMAT,
+            "extractor": {
+                "name": canonical,
+                "label": resolved.label,
+                "numerics": extractor.numerics,
+            },
+            "options": spec_options(resolved.options),
+            "identity": dict(resolved.identity),
+            "outputs": [
+                {
+                    "name": one.name,
+                    "kind": one.kind,
+                    "dim": one.dim,
+                    "dtype": one.dtype,
+                    "requires": list(requires),
+                }
+                for one in filled
+            ],
+            "keys": list(loader.keys),
+            "inputs": [_describe_input(field) for field in fields],
+            "slots": slots,
+            "precision": dict(resolved.precision),
+            "stored_dtype": stored_dtype,
+            "catalogue": {"name": catalogue, "revision": revision},
+            "variant": variant,
+        }
+        source = getattr(loader, "identity", {})
+        if source:
+            spec["source"] = dict(source)
+        targets.append(Target(requires=requires, outputs=filled, spec=spec))
+    return targets
+
+
+def _describe_input(field: InputField) -> dict[str, JSON]:
+    # Where an image lies is not what it is: its bytes are hashed row by row instead.
+    described: dict[str, JSON] = {"name": field.name, "modality": field.modality}
+    if field.modality == "text":
+        described["columns"] = list(field.columns)
+        described["template"] = field.template
+        described["cleaning"] = list(field.cleaning)
+    return described
+
+
+def _check_outputs(canonical: str, outputs: Sequence[Output]) -> None:
+    names: list[Any] = [output.name for output in outputs]
+    if not names or len(set(names)) != len(names):
+        raise ContractError(
+            f"{canonical}: its outputs must have different names, got {names or 'none'}"
+        )
+    for output in outputs:
+        if output.kind not in ("embedding", "text", "scalar"):
+            raise ContractError(
+                f"{canonical}: output {output.name!r} is of unknown kind {output.kind!r}"
+            )

@@ -1,0 +1,1 @@
+"""The built-in extractors, registered as any plugin's are."""

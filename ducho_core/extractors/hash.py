@@ -1,0 +1,88 @@
+"""``core/hash``: vectors made from an item's bytes alone.
+
+It needs nothing but numpy, is exact on every machine and in every batch, and carries no
+meaning: a reference for tests, examples and the core's own overhead. Equal content gives equal
+vectors; everything else gives vectors that are as good as independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ducho_core.extractor import (
+    Column,
+    Extractor,
+    InputValue,
+    Output,
+    Resolved,
+    ResolveContext,
+    Sample,
+)
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class HashExtractor(Extractor):
+    """Uniform values in [-1, 1) from a counter-based generator keyed by the content's digest.
+
+    The generator is SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number
+    generators, OOPSLA 2014).
+    """
+
+    def __init__(self, dim: int, seed: int, output: Output) -> None:
+        self.outputs = (output,)
+        self._person = f"ducho{seed}".encode()[:16]
+        with np.errstate(over="ignore"):
+            self._steps = np.arange(1, dim + 1, dtype=np.uint64) * _GOLDEN
+
+    @classmethod
+    def resolve(cls, options: Any, context: ResolveContext) -> Resolved:  # noqa: ARG003
+        output = Output(name="embedding", dim=options.dim)
+        return Resolved(label=f"d{options.dim}", identity={}, outputs=(output,), options=options)
+
+    @classmethod
+    def load(cls, resolved: Resolved, run_options: Any) -> Self:  # noqa: ARG003
+        return cls(resolved.options.dim, resolved.options.seed, resolved.outputs[0])
+
+    def prepare(self, inputs: Mapping[str, InputValue]) -> Sample:
+        return Sample(self._key(inputs))
+
+    def prepare_many(self, inputs: Sequence[Mapping[str, InputValue]]) -> list[Sample]:
+        return [Sample(self._key(one)) for one in inputs]
+
+    def _key(self, inputs: Mapping[str, InputValue]) -> bytes:
+        if len(inputs) == 1:
+            (value,) = inputs.values()
+            content = value.encode() if isinstance(value, str) else value.bytes
+            return blake2b(content, digest_size=8, person=self._person).digest()
+        whole = blake2b(digest_size=8, person=self._person)
+        for name in sorted(inputs):
+            value = inputs[name]
+            content = value.encode() if isinstance(value, str) else value.bytes
+            whole.update(f"{name}\0{len(content)}\0".encode())
+            whole.update(content)
+        return whole.digest()
+
+    def extract(self, samples: Sequence[Sample]) -> Mapping[str, Column]:
+        keys = np.frombuffer(b"".join([sample.data for sample in samples]), dtype="<u8")
+        return {"embedding": _uniform(keys[:, None] + self._steps)}
+
+
+def _uniform(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        state ^= state >> np.uint64(30)
+        state *= np.uint64(0xBF58476D1CE4E5B9)
+        state ^= state >> np.uint64(27)
+        state *= np.uint64(0x94D049BB133111EB)
+        state ^= state >> np.uint64(31)
+    # The upper 24 bits are what a float32 holds exactly.
+    state >>= np.uint64(40)
+    values = state.astype(np.float32)
+    values *= np.float32(2.0**-23)
+    values -= np.float32(1.0)
+    return values
