@@ -24,7 +24,7 @@ from ducho_core.errors import (
 from ducho_core.extraction.digest_index import DigestIndex
 from ducho_core.extraction.inputs import AbsentInput, InputReader
 from ducho_core.extraction.known import KnownKeys, Status
-from ducho_core.extraction.spool import Spool
+from ducho_core.extraction.spool import POSITION, Spool
 from ducho_core.extraction.windows import Window, windows
 from ducho_core.loader import Loader
 
@@ -127,11 +127,35 @@ class Planner:
         """
         try:
             self._read_source()
-            if self._writer is not None:
-                self._commit_plans()
+            self._commit_plans()
             return self._settle()
         finally:
             self._new_plans.close()
+
+    def dry_run(self) -> Plan:
+        """Read the source once and say what is pending; commit nothing.
+
+        Raises:
+            DuchoError: as ``run`` does.
+        """
+        try:
+            self._read_source()
+            return self._settle()
+        finally:
+            self._new_plans.close()
+
+    @property
+    def plan(self) -> Plan:
+        """What has been found."""
+        return self._plan
+
+    def empty_inputs(self) -> pa.RecordBatch:
+        """The inputs of a chunk that no row of the source is for."""
+        types = {"inline": pa.string(), "path": pa.string(), "bytes": pa.binary()}
+        columns = {name: pa.array([], pa.string()) for name in self._keys}
+        columns |= {one.name: pa.array([], types[one.storage]) for one in self._fields}
+        columns[POSITION] = pa.array([], pa.int32())
+        return pa.RecordBatch.from_pydict(columns)
 
     def _read_source(self) -> None:
         rows = present = 0
@@ -302,7 +326,7 @@ class Planner:
         names: dict[int, int] = {}
         for window in range(1, self._windows_planned + 1):
             batch = self._new_plans.read((-window, 0))
-            table = pa.Table.from_batches([batch.drop_columns(["_position"])])
+            table = pa.Table.from_batches([batch.drop_columns([POSITION])])
             if not self._writer.commit_plan(number, table):
                 raise LostPlanError
             names[-window] = number

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ducho_core.store.atomic import explain
+
 POSITION = "_position"
 """Column with a row's position within its chunk."""
 
@@ -38,12 +40,19 @@ class Spool:
     def add(
         self, chunk: tuple[int, int], rows: pa.RecordBatch, positions: npt.NDArray[np.int32]
     ) -> None:
-        """File rows under a chunk, each with its position in it."""
+        """File rows under a chunk, each with its position in it.
+
+        Raises:
+            StoreError: the temporary file cannot be written, for example on a full disk.
+        """
         batch = rows.append_column(POSITION, pa.array(positions, pa.int32()))
-        if self._writer is None:
-            self._sink = pa.OSFile(str(self._path), "wb")
-            self._writer = pa.ipc.new_file(self._sink, batch.schema)
-        self._writer.write_batch(batch)
+        try:
+            if self._writer is None:
+                self._sink = pa.OSFile(str(self._path), "wb")
+                self._writer = pa.ipc.new_file(self._sink, batch.schema)
+            self._writer.write_batch(batch)
+        except OSError as error:
+            raise explain(error, self._path, batch.nbytes) from error
         self._pieces.setdefault(chunk, []).append(self._count)
         self._count += 1
 

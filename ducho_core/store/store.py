@@ -154,14 +154,27 @@ class Store:
         folder, output = self.locate(name)
         return FeatureSet(folder, name=name.partition(":")[0], output=output)
 
-    def create_set(self, spec: Mapping[str, JSON]) -> SetWriter:
+    def create_set(self, spec: Mapping[str, JSON], *, name: str | None = None) -> SetWriter:
         """Create the set of a SPEC, or open it for writing where it exists.
 
+        Args:
+            spec: the SPEC.
+            name: a name to bind to it, as ``bind_name`` does; nothing is created where the
+                name is taken.
+
         Raises:
+            UsageError: the name cannot be a name.
+            SpecMismatchError: the name is bound to another set.
             StoreError: the SPEC is not one, or the folders cannot be written.
         """
         specs.check_spec(spec)
-        return SetWriter.create(self._folder(spec), spec)
+        if name is not None:
+            layout.check_name(name, "feature set")
+            self._refuse_other(name, self.names().get(name), spec)
+        writer = SetWriter.create(self._folder(spec), spec)
+        if name is not None:
+            self.bind_name(name, writer.fingerprint)
+        return writer
 
     def find(self, fingerprint: str) -> SetWriter | None:
         """The set with this fingerprint (64 hex digits), open for writing; None if none."""
@@ -195,17 +208,22 @@ class Store:
         names = self.path / layout.NAMES
         make_folders(names)
         put_bytes(names / name, self._temporary_folder, f"{fingerprint}\n".encode())
-        bound = self.names()[name]
-        if bound == fingerprint:
+        new = self.find(fingerprint)
+        if new is None:
+            raise StoreError(f"there is no set {fingerprint[:12]}… in {self.path} to name")
+        self._refuse_other(name, self.names()[name], new.spec)
+
+    def _refuse_other(self, name: str, bound: str | None, spec: Mapping[str, Any]) -> None:
+        if bound is None or bound == specs.fingerprint(spec):
             return
-        old, new = self.find(bound), self.find(fingerprint)
-        if old is None or new is None:
+        old = self.find(bound)
+        if old is None:
             raise StoreError(
                 f"the name {name!r} is bound to the set {bound[:12]}…, which is not in"
-                f" {self.path}; remove {names / name} or choose another --name"
+                f" {self.path}; remove {self.path / layout.NAMES / name} or choose another --name"
             )
         changed = specs.differences(
-            specs.without_revision(old.spec), specs.without_revision(new.spec)
+            specs.without_revision(old.spec), specs.without_revision(spec)
         )
         if changed:
             listed = "\n  ".join(changed)

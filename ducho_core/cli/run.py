@@ -1,0 +1,55 @@
+"""``ducho run``: a recipe of several extractions."""
+
+from __future__ import annotations
+
+import click
+
+from ducho_core.cli.output import get_registry
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(exists=True, dir_okay=False))
+@click.option("--store", help="Another store than the recipe's.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+@click.option("--allow-failures", is_flag=True, help="Exit 0 in spite of new failures.")
+@click.option("--json", "as_json", is_flag=True, help="The summaries as JSON.")
+@click.pass_context
+def run(
+    context: click.Context,
+    *,
+    recipe: str,
+    store: str | None,
+    dry_run: bool,
+    allow_failures: bool,
+    as_json: bool,
+) -> None:
+    """Carry out the extractions of RECIPE, a YAML file.
+
+    Each has the keys of ducho extract's flags; what stands beside the list is the default for
+    all. The command line and a recipe give the same feature sets. Paths are relative to the
+    recipe's folder.
+
+    \b
+    store: features
+    source: items.tsv
+    extractions:
+      - plugin: starter/image
+        image: images/{item_id}.jpg
+        name: pictures
+      - plugin: starter/text
+        text: "{title}. {description}"
+        name: titles
+    """
+    from ducho_core.cli.running import carry_out
+    from ducho_core.extraction.recipe import read_recipe
+
+    parsed = read_recipe(recipe)
+    code = carry_out(
+        parsed.extractions,
+        get_registry(context),
+        store or parsed.store,
+        dry_run=dry_run,
+        allow_failures=allow_failures,
+        as_json=as_json,
+    )
+    context.exit(code)
