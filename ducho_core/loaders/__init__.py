@@ -1,0 +1,1 @@
+"""The built-in loaders: folders, tables and feature sets as sources."""

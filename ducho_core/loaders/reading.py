@@ -1,0 +1,100 @@
+"""What a table reader gives: columns of a few kinds, streamed in record batches."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ducho_core.errors import SourceError
+from ducho_core.loaders.suggest import file_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MAX_ROWS = 8192
+"""Rows of a batch at most."""
+
+BATCH_BYTES = 8 * 2**20
+"""About how much of a source one batch holds, where its rows are long."""
+
+Kind = Literal["text", "texts", "bytes", "many_bytes", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: as in the header.
+        kind: ``text``, a list of ``texts``, embedded content as ``bytes``, a list of it, or
+            something ``other`` that cannot be used.
+        type: the type in the file, where it is not text already: ``int64``.
+        key: whether a key may be read from it without changing what it says.
+    """
+
+    name: str
+    kind: Kind = "text"
+    type: str | None = None
+    key: bool = True
+
+
+class Reader(ABC):
+    """An opened table.
+
+    Attributes:
+        path: the file.
+        name: how messages call it.
+        columns: its columns, in order.
+        sample: column name to the first row's text, for guesses.
+        remarks: what the reader had to decide.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.name = file_name(path)
+        self.columns: tuple[Column, ...] = ()
+        self.sample: dict[str, str] = {}
+        self.remarks: tuple[str, ...] = ()
+
+    @abstractmethod
+    def read(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Stream some columns from the start, at most ``MAX_ROWS`` rows at a time.
+
+        Yields:
+            Batches with ``string``, ``list<string>``, ``binary`` or ``list<binary>`` columns.
+
+        Raises:
+            SourceError: a row cannot be read.
+        """
+
+    @abstractmethod
+    def where(self, row: int) -> str:
+        """How a person finds a row, counted from 0: ``line 17``."""
+
+
+def check_file(path: str) -> None:
+    """Say no to a file that is not there, empty or unreadable.
+
+    Raises:
+        SourceError: with what is wrong.
+    """
+    try:
+        with open(path, "rb") as file:
+            if not file.read(1):
+                raise SourceError(f"{path} is empty")
+    except FileNotFoundError:
+        raise SourceError(
+            f"there is no file {path}; you are in {os.getcwd()}"
+            if not os.path.isabs(path)
+            else f"there is no file {path}"
+        ) from None
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def rows_for(bytes_per_row: float) -> int:
+    """How many rows a batch takes so that it stays at about ``BATCH_BYTES``."""
+    return max(1, min(MAX_ROWS, int(BATCH_BYTES / max(bytes_per_row, 1))))
