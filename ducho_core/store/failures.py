@@ -32,6 +32,15 @@ def attempts(folder: Path) -> dict[Chunk, list[Path]]:
     }
 
 
+def _attempts_of(folder: Path, plan: int, chunk: int) -> list[Path]:
+    found: list[Path] = []
+    while True:
+        path = folder / "failures" / layout.failures_file(plan, chunk, len(found))
+        if not path.exists():
+            return found
+        found.append(path)
+
+
 def failures_of_chunk(
     folder: Path,
     keys: Sequence[str],
@@ -44,7 +53,7 @@ def failures_of_chunk(
     Where attempts disagree, the one of the run that committed the chunk counts, else the last.
     """
     if files is None:
-        files = attempts(folder).get((plan, chunk), [])
+        files = _attempts_of(folder, plan, chunk)
     if not files:
         return None
     tables = []

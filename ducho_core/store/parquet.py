@@ -1,16 +1,13 @@
 """How the store writes and reads Parquet: settings, checksums, footer, seal.
 
-Pages carry a checksum that is verified on every read. The footer, which Parquet leaves
-unprotected, carries ``ducho.seal``: sha256 over the footer itself with the seal's 64 hex digits
-taken as zeros. ``ducho.content_sha256`` covers the meaning of the whole file.
+Pages carry a checksum that is verified on every read, as is the footer's seal. The footer's
+``ducho.content_sha256`` covers the meaning of the whole file, however it is encoded.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ducho_core.errors import CorruptionError, StoreError
+from ducho_core.store import seal as seals
 from ducho_core.store.atomic import put_if_absent
 from ducho_core.store.digest import content_sha256
 
@@ -26,11 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREFIX = "ducho."
-SEAL = "ducho.seal"
 FORMAT_VERSION = 1
 
-_OPEN_SEAL = b"0" * 64
-_MAGIC = b"PAR1"
 _GROUP_BYTES = 16 * 2**20
 _DIGEST_ASIDE_BYTES = 2**20
 
@@ -63,7 +58,7 @@ def put_table(
 
     def fill(path: str, descriptor: int) -> None:
         _write(path, table, footer, statistics=statistics, compress=compress)
-        _seal(descriptor)
+        seals.seal(descriptor)
 
     return put_if_absent(target, temporary_folder, fill, needed=table.nbytes)
 
@@ -90,7 +85,7 @@ class DataFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            check_seal(path)
+            seals.check_seal(path)
             self._file = pq.ParquetFile(path, page_checksum_verification=True)
             self._metadata = self._file.metadata
             self.schema: pa.Schema = self._file.schema_arrow.remove_metadata()
@@ -108,7 +103,7 @@ class DataFile:
             return {
                 name.decode().removeprefix(PREFIX): json.loads(value)
                 for name, value in pairs.items()
-                if name.startswith(PREFIX.encode()) and name.decode() != SEAL
+                if name.startswith(PREFIX.encode()) and name.decode() not in seals.OPEN
             }
         except ValueError as error:
             raise corrupt(self.path, "its footer holds no JSON") from error
@@ -151,26 +146,6 @@ class DataFile:
         except OSError as error:
             raise _unreadable(self.path, error) from error
         return table.replace_schema_metadata(None)
-
-
-def check_seal(path: Path) -> None:
-    """Check a file's length, magic bytes and footer against its seal.
-
-    Raises:
-        CorruptionError: they do not agree.
-        OSError: it cannot be read.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        footer, _start = _footer(descriptor)
-    finally:
-        os.close(descriptor)
-    place = _seal_place(footer)
-    if place is None:
-        raise corrupt(path, "its end is missing or overwritten")
-    sealed = footer[:place] + _OPEN_SEAL + footer[place + 64 :]
-    if hashlib.sha256(sealed).hexdigest().encode() != footer[place : place + 64]:
-        raise corrupt(path, "its footer does not match its seal")
 
 
 def corrupt(path: Path, reason: str) -> CorruptionError:
@@ -230,7 +205,7 @@ def _write(
             f"{PREFIX}{name}": value if isinstance(value, bytes) else json.dumps(value)
             for name, value in values.items()
         }
-        writer.add_key_value_metadata({**pairs, SEAL: _OPEN_SEAL.decode()})
+        writer.add_key_value_metadata({**pairs, **seals.OPEN})
 
 
 @contextlib.contextmanager
@@ -249,30 +224,3 @@ def _is_text(field: pa.Field) -> bool:
 
 def _is_key(field: pa.Field) -> bool:
     return bool(not field.nullable and pa.types.is_string(field.type))
-
-
-def _seal(descriptor: int) -> None:
-    footer, start = _footer(descriptor)
-    place = _seal_place(footer)
-    if place is None:
-        raise StoreError("a Parquet file was written without its seal")
-    os.pwrite(descriptor, hashlib.sha256(footer).hexdigest().encode(), start + place)
-
-
-def _footer(descriptor: int) -> tuple[bytes, int]:
-    """The footer's bytes up to the file's end, and where it starts; empty where damaged."""
-    size = os.fstat(descriptor).st_size
-    tail = os.pread(descriptor, 8, max(0, size - 8))
-    length = int.from_bytes(tail[:4], "little")
-    if tail[4:] != _MAGIC or length + 12 > size or os.pread(descriptor, 4, 0) != _MAGIC:
-        return b"", 0
-    start = size - 8 - length
-    return os.pread(descriptor, length + 8, start), start
-
-
-def _seal_place(footer: bytes) -> int | None:
-    name = SEAL.encode()
-    found = footer.rfind(name)
-    # In Thrift's compact form the value follows its field header and its length, a byte each.
-    place = found + len(name) + 2
-    return place if found >= 0 and place + 64 <= len(footer) else None

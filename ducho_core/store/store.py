@@ -222,9 +222,7 @@ class Store:
                 f"the name {name!r} is bound to the set {bound[:12]}…, which is not in"
                 f" {self.path}; remove {self.path / layout.NAMES / name} or choose another --name"
             )
-        changed = specs.differences(
-            specs.without_revision(old.spec), specs.without_revision(spec)
-        )
+        changed = specs.differences(specs.without_revision(old.spec), specs.without_revision(spec))
         if changed:
             listed = "\n  ".join(changed)
             raise SpecMismatchError(
