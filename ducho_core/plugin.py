@@ -44,7 +44,7 @@ def ducho_extractors() -> list[ExtractorSpec]:
             implementation="ducho_core.extractors.hash:HashExtractor",
             options="ducho_core.extractors.hash_options:HashOptions",
             default=True,
-            batch_size=8192,
+            batch_size=1024,
             chunk_size=8192,
         ),
     ]

@@ -135,9 +135,8 @@ class Committer:
             return result
         failures = self._row_failures(state)
         result.notes = state.notes
-        result.repeated = sum(owner != row for row, owner in enumerate(state.owner)) + len(
-            state.known
-        )
+        read = state.rows - state.digests.count(None)
+        result.repeated = read - len(state.owners) + len(state.known)
         rows = self._rows(state, finished.buffer, failures, result)
         failed = self._failure_table(state, failures)
         result.stored = rows.num_rows
@@ -170,7 +169,9 @@ class Committer:
         for row, values in state.known.items():
             buffer.put([row], {name: [value] for name, value in values.items()})
         embeddings = self._stored_embeddings(buffer, state, failures)
-        kept = np.array([row for row in range(state.rows) if row not in failures], np.int64)
+        kept = np.arange(state.rows, dtype=np.int64)
+        if failures:
+            kept = np.delete(kept, list(failures))
         owners = np.asarray(state.owner, np.int64)[kept]
         whole = len(kept) == state.rows and bool((owners == kept).all())
         columns: dict[str, pa.Array] = {}
@@ -217,11 +218,10 @@ class Committer:
     def _note_zeros(
         self, array: Any, owners: npt.NDArray[np.int64], result: ChunkResult
     ) -> None:
-        zeros = ~array.any(axis=1)
-        if zeros.any():
-            count = int(zeros[owners].sum())
-            if count:
-                result.notes["zero_vector"] += count
+        begins_with_zero = owners[array[owners, 0] == 0]
+        count = int((~array[begins_with_zero].any(axis=1)).sum())
+        if count:
+            result.notes["zero_vector"] += count
 
     def _failure_table(
         self, state: ChunkState, failures: dict[int, Failure]

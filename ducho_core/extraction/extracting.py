@@ -50,14 +50,11 @@ class Batches:
             yield rest[start:stop]
             start = stop
 
-    def ready(self, tasks: Sequence[Task]) -> int:
-        """How many of the first tasks make a full batch already, where all cost the same."""
-        if not tasks or any(task.size != tasks[0].size for task in tasks):
-            return 0
-        full = self.size
-        if self.budget is not None:
-            full = max(1, min(full, self.budget // max(1, tasks[0].size)))
-        return full if len(tasks) >= full else 0
+    def full(self, size: int) -> int:
+        """How many tasks of one and the same size make a full batch."""
+        if self.budget is None:
+            return self.size
+        return max(1, min(self.size, self.budget // max(1, size)))
 
     def shrink(self, batch: Sequence[Task]) -> None:
         """Remember that a batch did not fit into memory."""

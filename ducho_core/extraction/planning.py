@@ -178,11 +178,11 @@ class Planner:
     def _without_duplicates(self, window: Window) -> Window:
         found, content = self._seen.find(window.digests)
         mine = window.content.view(np.int64)
-        _, first, inverse = np.unique(
-            window.digests, axis=0, return_index=True, return_inverse=True
-        )
         repeated = found.copy()
-        if len(first) < len(found):
+        if len(np.unique(window.digests[:, 0])) < len(found):
+            _, first, inverse = np.unique(
+                window.digests, axis=0, return_index=True, return_inverse=True
+            )
             earlier = first[inverse.reshape(-1)]
             inside = (earlier != np.arange(len(found))) & ~found
             content = np.where(inside, mine[earlier], content)

@@ -67,10 +67,17 @@ class Task:
 
 @dataclass(slots=True)
 class Slice:
-    """A prepared part of a chunk."""
+    """A prepared part of a chunk.
+
+    Attributes:
+        tasks: the samples.
+        nbytes: their size, estimated from some of them.
+        sizes: the different costs among them.
+    """
 
     tasks: list[Task]
     nbytes: int
+    sizes: set[int]
 
 
 @dataclass(slots=True)
@@ -142,11 +149,12 @@ class Preparer:
         else:
             self._read_inputs(state, start, stop, inputs, rows)
         tasks = self._prepare_inputs(state, inputs, rows)
-        nbytes = sum(_nbytes(task.sample.data) for task in tasks[:: max(1, len(tasks) // 8)])
-        nbytes = nbytes * len(tasks) // max(1, len(tasks[:: max(1, len(tasks) // 8)]))
+        probes = tasks[:: max(1, len(tasks) // 8)]
+        nbytes = sum(_nbytes(task.sample.data) for task in probes)
+        nbytes = nbytes * len(tasks) // max(1, len(probes))
         with state.lock:
             state.seconds += time.perf_counter() - begun
-        return Slice(tasks, nbytes)
+        return Slice(tasks, nbytes, {task.size for task in tasks})
 
     def _take_texts(
         self,

@@ -121,6 +121,7 @@ class Worker:
         state = current.state
         buffer = OutputBuffer(self._outputs, state.rows)
         window: list[Task] = []
+        sizes: set[int] = set()
         held = held_rows = 0
         while current.slices or current.next_row < state.rows:
             self._top_up(pool, source, ahead)
@@ -137,7 +138,9 @@ class Worker:
                 seen = part.nbytes / submitted.rows
                 self._row_bytes += 0.2 * (seen - self._row_bytes)
             window.extend(part.tasks)
-            while full := self._batches.ready(window):
+            sizes |= part.sizes
+            # Where all samples cost the same there is nothing to sort and no need to wait.
+            while len(sizes) == 1 and len(window) >= (full := self._batches.full(*sizes)):
                 self._run(window[:full], buffer, state)
                 window = window[full:]
                 if self._stop.is_set():

@@ -25,6 +25,7 @@ from ducho_core.extractor import (
 )
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_SCRATCH_VALUES = 16_384
 
 
 class HashExtractor(Extractor):
@@ -37,8 +38,9 @@ class HashExtractor(Extractor):
     def __init__(self, dim: int, seed: int, output: Output) -> None:
         self.outputs = (output,)
         self._person = f"ducho{seed}".encode()[:16]
-        with np.errstate(over="ignore"):
-            self._steps = np.arange(1, dim + 1, dtype=np.uint64) * _GOLDEN
+        self._steps = np.arange(1, dim + 1, dtype=np.uint64) * _GOLDEN
+        rows = max(1, _SCRATCH_VALUES // dim)
+        self._scratch = tuple(np.empty((rows, dim), np.uint64) for _ in range(2))
 
     @classmethod
     def resolve(cls, options: Any, context: ResolveContext) -> Resolved:  # noqa: ARG003
@@ -70,19 +72,24 @@ class HashExtractor(Extractor):
 
     def extract(self, samples: Sequence[Sample]) -> Mapping[str, Column]:
         keys = np.frombuffer(b"".join([sample.data for sample in samples]), dtype="<u8")
-        return {"embedding": _uniform(keys[:, None] + self._steps)}
+        values = np.empty((len(keys), len(self._steps)), dtype=np.float32)
+        for start in range(0, len(keys), len(self._scratch[0])):
+            stop = min(start + len(self._scratch[0]), len(keys))
+            self._fill(keys[start:stop, None], values[start:stop])
+        return {"embedding": values}
 
-
-def _uniform(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        state ^= state >> np.uint64(30)
-        state *= np.uint64(0xBF58476D1CE4E5B9)
-        state ^= state >> np.uint64(27)
-        state *= np.uint64(0x94D049BB133111EB)
-        state ^= state >> np.uint64(31)
-    # The upper 24 bits are what a float32 holds exactly.
-    state >>= np.uint64(40)
-    values = state.astype(np.float32)
-    values *= np.float32(2.0**-23)
-    values -= np.float32(1.0)
-    return values
+    def _fill(self, keys: npt.NDArray[np.uint64], values: npt.NDArray[np.float32]) -> None:
+        # The scratch stays in cache; fresh arrays would cost a page fault every 4 KiB.
+        state, shifted = (part[: len(keys)] for part in self._scratch)
+        np.add(keys, self._steps, out=state)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            np.right_shift(state, np.uint64(shift), out=shifted)
+            np.bitwise_xor(state, shifted, out=state)
+            np.multiply(state, np.uint64(factor), out=state)
+        np.right_shift(state, np.uint64(31), out=shifted)
+        np.bitwise_xor(state, shifted, out=state)
+        # The upper 24 bits are what a float32 holds exactly.
+        np.right_shift(state, np.uint64(40), out=state)
+        values[:] = state
+        values *= np.float32(2.0**-23)
+        values -= np.float32(1.0)
