@@ -1,3 +1,44 @@
-"""Image features from any timm model, for Ducho."""
+"""Image features from any timm model, for Ducho.
+
+What another plugin needs to bring weights of its own to a timm architecture is imported on
+first use: ``TimmExtractor``, ``WeightsSource``, ``ImageOptions``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "3.0.0a1"
+
+_EXPORTS = {
+    "ImageOptions": "options",
+    "TimmExtractor": "extractor",
+    "TimmOptions": "options",
+    "TimmRunOptions": "options",
+    "WeightsSource": "sources",
+}
+
+if TYPE_CHECKING:
+    from ducho_timm.extractor import TimmExtractor
+    from ducho_timm.options import ImageOptions, TimmOptions, TimmRunOptions
+    from ducho_timm.sources import WeightsSource
+
+__all__ = [
+    "ImageOptions",
+    "TimmExtractor",
+    "TimmOptions",
+    "TimmRunOptions",
+    "WeightsSource",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'ducho_timm' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"ducho_timm.{_EXPORTS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -39,7 +39,8 @@ def fold_batch_norm(model: nn.Module, example: torch.Tensor, *, keep: Collection
     names = {module: name for name, module in model.named_modules()}
     originals: list[tuple[str, nn.Module]] = []
     for convolution, norm, value in _pairs(model, example):
-        if names[convolution] in keep:
+        inside = f"{names[norm]}."
+        if names[convolution] in keep or any(name.startswith(inside) for name in keep):
             continue
         folded = _fold_pair(convolution, norm, value)
         if folded is None:

@@ -1,0 +1,249 @@
+"""``timm/image``: pooled features, and the outputs of named layers, in one pass."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import torch
+from ducho_torch import (
+    LayerCapture,
+    Precision,
+    checkpoint_dtype,
+    computing,
+    load_weights,
+    memory_errors,
+    pool_spatial,
+    prepare_model,
+    resolve_device,
+    resolve_precision,
+    to_numpy,
+    weights_digest,
+)
+from torch import nn
+
+from ducho_core import Extractor, Media, OptionError, Output, Resolved, Sample, UsageError
+from ducho_timm.building import build_model, pretrained_config
+from ducho_timm.preprocessing import Preprocessing, resolve_preprocessing
+from ducho_timm.sources import WeightsSource, base_name, timm_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from ducho_core import ResolveContext
+
+POOLED = "pooled"
+
+
+class TimmExtractor(Extractor):
+    """A timm network over images.
+
+    Another plugin that brings weights for a timm architecture subclasses this one: it says in
+    ``weights_source`` where they are, and in ``read_weights`` how they are read where the
+    files hold no state dict under timm's names. Its options extend ``ImageOptions``.
+    """
+
+    threadsafe_prepare: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        preprocessing: Preprocessing,
+        precision: Precision,
+        device: torch.device,
+        layers: Sequence[str],
+        pooling: str,
+    ) -> None:
+        self._model: Any = model
+        self._preprocessing = preprocessing
+        self._precision = precision
+        self._device = device
+        self._pooling = pooling
+        self._channels_last: dict[str, bool] = {}
+        self._names = tuple(layers)
+        self._capture = self._learned_capture()
+
+    @classmethod
+    def weights_source(cls, options: Any, run_options: Any) -> WeightsSource:
+        """Say which architecture and which weights the options mean, fetching files if need be.
+
+        Called by ``resolve``; builds no network.
+
+        Raises:
+            UsageError: the options name no weights that are to be had.
+        """
+        return timm_source(options, run_options.weights)
+
+    @classmethod
+    def read_weights(
+        cls,
+        files: Sequence[str],
+        expected: Mapping[str, torch.Tensor],  # noqa: ARG003 - for subclasses that rename
+    ) -> Mapping[str, torch.Tensor]:
+        """Read the files of a source into a state dict under timm's names.
+
+        Args:
+            files: the source's files.
+            expected: the network's own state dict, in its order.
+
+        Raises:
+            UsageError: a file holds anything but tensors.
+            SourceError: a file is damaged.
+        """
+        state: dict[str, torch.Tensor] = {}
+        for file in files:
+            state.update(load_weights(file))
+        return state
+
+    @classmethod
+    def resolve(cls, options: Any, context: ResolveContext) -> Resolved:
+        names = options.layers or (POOLED,)
+        if len(set(names)) < len(names):
+            raise OptionError(f"layers={','.join(names)} names a layer twice")
+        device = resolve_device(context.run_options.device)
+        source = cls.weights_source(options, context.run_options)
+        config = pretrained_config(source)
+        preprocessing = resolve_preprocessing(options, config)
+        native = None
+        if context.precision == "native" and source.files:
+            native = checkpoint_dtype(source.files)
+        precision = resolve_precision(context.precision, device, native, images=True)
+        weights = dict(source.identity)
+        if source.files:
+            weights["sha256"] = weights_digest(source.files)
+        identity: dict[str, Any] = {
+            "architecture": base_name(source.architecture),
+            "weights": weights,
+            "preprocessing": preprocessing.identity(),
+        }
+        if source.model_args:
+            identity["model_args"] = dict(source.model_args)
+        return Resolved(
+            label=source.label,
+            identity=identity,
+            precision=precision.values(),
+            outputs=tuple(Output(name=name) for name in names),
+            options=options,
+            state=(source, preprocessing),
+        )
+
+    @classmethod
+    def load(cls, resolved: Resolved, run_options: Any) -> Self:
+        source, preprocessing = resolved.state
+        options = resolved.options
+        device = resolve_device(run_options.device)
+        precision = Precision.from_values(resolved.precision)
+        names = options.layers or (POOLED,)
+        size = (preprocessing.width, preprocessing.height)
+        model = prepare_model(
+            build_model(source, cls.read_weights, size),
+            precision,
+            device,
+            example=(3, preprocessing.height, preprocessing.width),
+            keep=names,
+        )
+        return cls(
+            model,
+            preprocessing=preprocessing,
+            precision=precision,
+            device=device,
+            layers=names,
+            pooling=options.pooling,
+        )
+
+    def prepare(self, inputs: Mapping[str, str | Media]) -> Sample:
+        media = inputs["image"]
+        if not isinstance(media, Media):
+            raise UsageError("timm/image takes images; bind one with --image COLUMN or TEMPLATE")
+        draft = self._preprocessing.draft if self._precision.scaled_decode else None
+        pixels = self._preprocessing.pixels(media.image(draft))
+        return Sample(pixels, notes=tuple(media.notes))
+
+    def extract(self, samples: Sequence[Sample]) -> Mapping[str, npt.NDArray[np.floating]]:
+        pixels = np.stack([sample.data for sample in samples])
+        with memory_errors(), computing(self._precision, self._device):
+            found = self._capture.run(self._input(torch.from_numpy(pixels)))
+            return {name: to_numpy(found[name]) for name in self._names}
+
+    def close(self) -> None:
+        del self._capture, self._model
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _input(self, pixels: torch.Tensor) -> torch.Tensor:
+        values = self._preprocessing.normalised(pixels.to(self._device)).to(self._precision.dtype)
+        return values if self._precision.channels_last else values.contiguous()
+
+    def _learned_capture(self) -> LayerCapture:
+        """Make the first pass, over a plain grey image: it settles layers, layouts and dims."""
+        shape = (1, self._preprocessing.height, self._preprocessing.width, 3)
+        grey = torch.full(shape, 128, dtype=torch.uint8)
+        layers = [name for name in self._names if name != POOLED]
+        with memory_errors(), computing(self._precision, self._device):
+            values = self._input(grey)
+            if POOLED not in self._names:
+                capture = LayerCapture(self._model, layers, reduce=self._pool)
+                found = capture.run(values)
+            else:
+                capture, found = self._capture_with_pooled(layers, values)
+        self.outputs = tuple(
+            Output(name=name, dim=int(found[name].shape[1])) for name in self._names
+        )
+        return capture
+
+    def _capture_with_pooled(
+        self, layers: list[str], values: torch.Tensor
+    ) -> tuple[LayerCapture, dict[str, torch.Tensor]]:
+        capture = LayerCapture(
+            self._model, layers, reduce=self._pool, forward=self._pooled, result=POOLED
+        )
+        try:
+            return capture, capture.run(values)
+        except UsageError:
+            # A wanted layer may lie in the part of the head that pooled features do not reach.
+            capture = LayerCapture(
+                self._model, layers, reduce=self._pool, forward=self._through, result=POOLED
+            )
+            return capture, capture.run(values)
+
+    def _pooled(self, values: torch.Tensor) -> torch.Tensor:
+        features = self._model.forward_features(values)
+        pooled: torch.Tensor = self._model.forward_head(features, pre_logits=True)
+        return pooled if pooled.ndim == 2 else pooled.flatten(1)
+
+    def _through(self, values: torch.Tensor) -> torch.Tensor:
+        features = self._model.forward_features(values)
+        pooled: torch.Tensor = self._model.forward_head(features, pre_logits=True)
+        self._model.forward_head(features)
+        return pooled if pooled.ndim == 2 else pooled.flatten(1)
+
+    def _pool(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        if name not in self._channels_last:
+            self._channels_last[name] = self._is_channels_last(name, tensor)
+        return pool_spatial(
+            tensor,
+            self._pooling,
+            prefix_tokens=getattr(self._model, "num_prefix_tokens", 0),
+            channels_last=self._channels_last[name],
+        )
+
+    def _is_channels_last(self, name: str, tensor: torch.Tensor) -> bool:
+        """Whether a map lies as (n, height, width, d), told by its sides; seen once, for n = 1."""
+        if tensor.ndim < 2 or tensor.shape[0] != 1:
+            raise UsageError(
+                f"layer {name} gives shape {tuple(tensor.shape)} for one image, which is not a row"
+                " an image (windows, perhaps); choose the block around it"
+            )
+        if tensor.ndim != 4:
+            return False
+        aspect = math.log(self._preprocessing.height / self._preprocessing.width)
+        _, first, second, third = tensor.shape
+        as_first = abs(math.log(second / third) - aspect)
+        as_last = abs(math.log(first / second) - aspect)
+        if math.isclose(as_first, as_last, abs_tol=1e-6):
+            return getattr(self._model, "output_fmt", None) == "NHWC"
+        return as_last < as_first
