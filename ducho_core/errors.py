@@ -1,22 +1,22 @@
 """The exception tree.
 
-    DuchoError                      anything Ducho says no to            exit code 1
-    ├── UsageError                  the command or call is wrong         exit code 2
-    │   └── OptionError             a plugin option is wrong
-    ├── SourceError                 the catalogue's files are wrong
-    ├── PluginError                 something about a plugin
-    │   ├── PluginNotFoundError     nothing of that name is installed    exit code 2
-    │   ├── PluginLoadError         installed, but it cannot be imported
-    │   ├── PluginCollisionError    two distributions claim one name
-    │   └── ContractError           it broke the plugin contract
-    ├── StoreError                  something about a feature store
-    │   ├── SetNotFoundError        no feature set of that name          exit code 2
-    │   ├── SpecMismatchError       the set was made with other settings
-    │   ├── ChangedInputError       a known key has new content
-    │   └── CorruptionError         a file is damaged
-    ├── ItemError                   one item cannot be used; the run goes on
-    ├── TransientError              may succeed when tried again
-    └── DeviceMemoryError           a batch does not fit on the device
+DuchoError                      anything Ducho says no to            exit code 1
+├── UsageError                  the command or call is wrong         exit code 2
+│   └── OptionError             a plugin option is wrong
+├── SourceError                 the catalogue's files are wrong
+├── PluginError                 something about a plugin
+│   ├── PluginNotFoundError     nothing of that name is installed    exit code 2
+│   ├── PluginLoadError         installed, but it cannot be imported
+│   ├── PluginCollisionError    two distributions claim one name
+│   └── ContractError           it broke the plugin contract
+├── StoreError                  something about a feature store
+│   ├── SetNotFoundError        no feature set of that name          exit code 2
+│   ├── SpecMismatchError       the set was made with other settings
+│   ├── ChangedInputError       a known key has new content
+│   └── CorruptionError         a file is damaged
+├── ItemError                   one item cannot be used; the run goes on
+├── TransientError              may succeed when tried again
+└── DeviceMemoryError           a batch does not fit on the device
 """
 
 from __future__ import annotations
@@ -63,7 +63,19 @@ class SourceError(DuchoError):
 
 
 class PluginError(DuchoError):
-    """Something about a plugin."""
+    """Something about a plugin.
+
+    Attributes:
+        remedy: what to do about it, often a command to paste; None where that is not known.
+            It is part of the message too.
+    """
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message if remedy is None else f"{message}: {remedy}")
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[PluginError], tuple[str], dict[str, str | None]]:
+        return type(self), (str(self),), {"remedy": self.remedy}
 
 
 class PluginNotFoundError(PluginError):

@@ -1,0 +1,138 @@
+"""A spec that was found, and the import of the classes that it names."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ducho_core.errors import ContractError
+from ducho_core.plugin_faults import import_attribute
+from ducho_core.specs import ExtractorSpec, LoaderSpec, PluginSpec
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from ducho_core.distributions import Claim
+
+SpecT = TypeVar("SpecT", bound=PluginSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[SpecT]):
+    """A spec, and who brings it.
+
+    Attributes:
+        canonical: its full name, ``PLUGIN/NAME``; the only one that is ever recorded.
+        spec: the spec.
+        claim: the entry point that it comes from.
+    """
+
+    canonical: str
+    spec: SpecT
+    claim: Claim = field(repr=False)
+
+    @property
+    def distribution(self) -> str:
+        """The distribution that brings it."""
+        return self.claim.distribution
+
+    @property
+    def version(self) -> str:
+        """That distribution's version."""
+        return self.claim.version
+
+    def import_implementation(self) -> type[Any]:
+        """Import the class that does the work.
+
+        Raises:
+            PluginLoadError: it cannot be imported; names the missing package and the command
+                that installs it.
+            ContractError: it is no class that fits the spec.
+        """
+        return _implementation(self._import(self.spec.implementation), self.spec, self._who)
+
+    def options_type(self) -> type[msgspec.Struct] | None:
+        """Import the Struct of options that enter the SPEC; None where there are none.
+
+        Raises:
+            PluginLoadError: it cannot be imported.
+            ContractError: it is no frozen Struct with explained fields.
+        """
+        if self.spec.options is None:
+            return None
+        return _options(self._import(self.spec.options), self._who, in_spec=True)
+
+    def run_options_type(self) -> type[msgspec.Struct] | None:
+        """Import the Struct of run options: an extractor's own or the base, else None.
+
+        Raises:
+            PluginLoadError: it cannot be imported.
+            ContractError: it is no subclass of RunOptions, or repeats an option's name.
+        """
+        if not isinstance(self.spec, ExtractorSpec):
+            return None
+        target = self.spec.run_options or "ducho_core.extractor:RunOptions"
+        return _run_options(self._import(target), self.options_type(), self._who)
+
+    @property
+    def _who(self) -> str:
+        return f"{self.canonical} ({self.claim.origin})"
+
+    def _import(self, target: str) -> object:
+        return import_attribute(
+            self.claim, target, what=self.canonical, requires=self.spec.requires
+        )
+
+
+def _implementation(found: object, spec: PluginSpec, who: str) -> type[Any]:
+    from ducho_core.extractor import Extractor
+    from ducho_core.loader import Loader
+
+    base = {ExtractorSpec: Extractor, LoaderSpec: Loader}.get(type(spec), object)
+    if not isinstance(found, type) or not issubclass(found, base):
+        wanted = "a class" if base is object else f"a subclass of ducho_core.{base.__name__}"
+        raise ContractError(f"{who}: {spec.implementation} is not {wanted}")
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise ContractError(f"{who}: {spec.implementation} does not define {missing}")
+    return found
+
+
+def _options(found: object, who: str, *, in_spec: bool) -> type[msgspec.Struct]:
+    import msgspec
+
+    from ducho_core.options import describe
+
+    if not isinstance(found, type) or not issubclass(found, msgspec.Struct):
+        raise ContractError(f"{who}: its options, {found!r}, are no msgspec Struct")
+    if not found.__struct_config__.frozen or not found.__struct_config__.forbid_unknown_fields:
+        raise ContractError(
+            f"{who}: {found.__name__} must be declared with frozen=True and"
+            " forbid_unknown_fields=True"
+        )
+    try:
+        describe(found, in_spec=in_spec)
+    except ContractError as error:
+        raise ContractError(f"{who}: {error}") from error
+    except (NameError, TypeError) as error:
+        raise ContractError(
+            f"{who}: the types of {found.__name__} cannot be read: {error}"
+        ) from error
+    return found
+
+
+def _run_options(
+    found: object, options: type[msgspec.Struct] | None, who: str
+) -> type[msgspec.Struct]:
+    from ducho_core.extractor import RunOptions
+
+    struct = _options(found, who, in_spec=False)
+    if not issubclass(struct, RunOptions):
+        raise ContractError(f"{who}: {struct.__name__} is no subclass of ducho_core.RunOptions")
+    both = set(struct.__struct_fields__) & set(options.__struct_fields__ if options else ())
+    if both:
+        raise ContractError(
+            f"{who}: {min(both)!r} is both an option and a run option; keep it in one of the two"
+        )
+    return struct
