@@ -107,13 +107,24 @@ def is_store(path: str | os.PathLike[str]) -> bool:
 
 def set_folders(store: Path) -> Iterator[Path]:
     """The folders of all feature sets, sorted by path."""
+    return (folder for folder in _third_level(store) if os.path.isfile(folder / SPEC_FILE))
+
+
+def folders_without_spec(store: Path) -> Iterator[Path]:
+    """Folders that have plans or data and no SPEC.json, which no crash leaves behind."""
+    for folder in _third_level(store):
+        if not os.path.isfile(folder / SPEC_FILE) and any(
+            os.path.isdir(folder / name) and os.listdir(folder / name)
+            for name in ("plans", "data")
+        ):
+            yield folder
+
+
+def _third_level(store: Path) -> Iterator[Path]:
     for catalogue in _folders(store):
-        if catalogue.name == NAMES:
-            continue
-        for inputs in _folders(catalogue):
-            for folder in _folders(inputs):
-                if os.path.isfile(folder / SPEC_FILE):
-                    yield folder
+        if catalogue.name != NAMES:
+            for inputs in _folders(catalogue):
+                yield from _folders(inputs)
 
 
 def _folders(parent: Path) -> list[Path]:

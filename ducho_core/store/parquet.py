@@ -68,6 +68,30 @@ def group_rows(row_bytes: int) -> int:
     return max(1024, min(8192, _GROUP_BYTES // max(1, row_bytes)))
 
 
+class DamagedFileError(CorruptionError):
+    """One file of a set is damaged.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        if self.path.parent.name == "data":
+            cure = (
+                "Remove that file and run the same extraction again, which recomputes just this"
+                " chunk; `ducho store verify --read-data` finds every damaged file"
+            )
+        else:
+            cure = "Restore that file from a copy; `ducho store verify` lists everything damaged"
+        return f"{self.path} is damaged: {self.reason}. {cure}"
+
+
 class DataFile:
     """One Parquet file of the store, opened for reading with its checksums verified.
 
@@ -92,7 +116,7 @@ class DataFile:
             self.rows: int = self._metadata.num_rows
             self.groups: int = self._metadata.num_row_groups
         except (pa.ArrowException, ValueError, MemoryError) as error:
-            raise corrupt(path, str(error)) from error
+            raise DamagedFileError(path, str(error)) from error
         except OSError as error:
             raise _unreadable(path, error) from error
 
@@ -106,7 +130,7 @@ class DataFile:
                 if name.startswith(PREFIX.encode()) and name.decode() not in seals.OPEN
             }
         except ValueError as error:
-            raise corrupt(self.path, "its footer holds no JSON") from error
+            raise DamagedFileError(self.path, "its footer holds no JSON") from error
 
     def read_group(self, group: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Read one row group, checksums verified.
@@ -142,28 +166,16 @@ class DataFile:
         try:
             table: pa.Table = read()
         except (pa.ArrowException, ValueError, MemoryError) as error:
-            raise corrupt(self.path, str(error)) from error
+            raise DamagedFileError(self.path, str(error)) from error
         except OSError as error:
             raise _unreadable(self.path, error) from error
         return table.replace_schema_metadata(None)
 
 
-def corrupt(path: Path, reason: str) -> CorruptionError:
-    """The error for a damaged file of a set."""
-    if path.parent.name == "data":
-        cure = (
-            "Remove that file and run the same extraction again, which recomputes just this"
-            " chunk; `ducho store verify --read-data` finds every damaged file"
-        )
-    else:
-        cure = "Restore that file from a copy; `ducho store verify` lists everything damaged"
-    return CorruptionError(f"{path} is damaged: {reason}. {cure}")
-
-
 def _unreadable(path: Path, error: OSError) -> StoreError:
     # Arrow reports damage in a page as an OSError without errno.
     if error.errno is None:
-        return corrupt(path, str(error))
+        return DamagedFileError(path, str(error))
     return StoreError(f"cannot read {path}: {error.strerror or error}")
 
 

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from ducho_core.errors import SetNotFoundError, UsageError
 from ducho_core.store.digest import content_sha256, row_digests
 from ducho_core.store.failures import current_failures
-from ducho_core.store.parquet import DataFile, corrupt
+from ducho_core.store.find import Finder, Key
+from ducho_core.store.parquet import DamagedFileError, DataFile
 from ducho_core.store.schema import (
     STATUSES,
     data_schema,
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
-
-Key = str | tuple[str, ...]
-"""A key: its item_id where that is the only key column, else a tuple in column order."""
 
 
 class FeatureSet:
@@ -143,7 +141,7 @@ class FeatureSet:
         places = {key: at for at, key in enumerate(unique)}
         values = np.empty((len(places), self.dims[name]), self._value_dtype)
         found = np.zeros(len(places), np.bool_)
-        finder = _Finder(places, self.keys)
+        finder = Finder(places, self.keys)
         for file in self._opened(None):
             for group in range(file.groups):
                 rows, targets = finder.find(file.read_group(group, self.keys))
@@ -202,7 +200,7 @@ class FeatureSet:
             try:
                 record = json.loads(path.read_bytes())
             except ValueError as error:
-                raise corrupt(path, str(error)) from error
+                raise DamagedFileError(path, str(error)) from error
             records.append({"run": run, "stage": stage, **record})
         return records
 
@@ -238,7 +236,7 @@ class FeatureSet:
         for path in self.files:
             with DataFile(path) as file:
                 if not file.schema.equals(schema):
-                    raise corrupt(path, "its columns are not those of the set")
+                    raise DamagedFileError(path, "its columns are not those of the set")
                 yield file
 
     @property
@@ -282,52 +280,6 @@ class FeatureSet:
             f"{self.name} has no row for {shown}{more}; `ducho store failures {self.name}` tells"
             " which keys failed or were absent"
         )
-
-
-class _Finder:
-    """Finds wanted keys in batches of rows."""
-
-    def __init__(self, places: Mapping[Key, int], columns: Sequence[str]) -> None:
-        self._columns = list(columns)
-        self._places = places
-        wanted = [key if isinstance(key, tuple) else (key,) for key in places]
-        unfit = next((key for key in wanted if len(key) != len(columns)), None)
-        if unfit is not None:
-            raise UsageError(f"a key has the parts {', '.join(columns)}, not {unfit!r}")
-        self._wanted = {
-            name: _encodable([key[at] for key in wanted]) for at, name in enumerate(columns)
-        }
-
-    def find(self, keys: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Rows that are wanted, and the place of each in the result."""
-        if len(self._columns) == 1:
-            values, places = self._wanted[self._columns[0]]
-            hit = pc.index_in(keys[self._columns[0]], value_set=values).combine_chunks()
-            rows = np.flatnonzero(np.asarray(hit.is_valid()))
-            return rows, places[hit.drop_null().to_numpy()]
-        mask = None
-        for name in self._columns:
-            one = pc.is_in(keys[name], value_set=self._wanted[name][0])
-            mask = one if mask is None else pc.and_(mask, one)
-        candidates = np.flatnonzero(np.asarray(mask))
-        picked = keys.take(pa.array(candidates))
-        tuples = zip(*(picked[name].to_pylist() for name in self._columns), strict=True)
-        pairs = [
-            (row, self._places[key])
-            for row, key in zip(candidates.tolist(), tuples, strict=True)
-            if key in self._places
-        ]
-        rows, places = np.array(pairs, np.int64).reshape(-1, 2).T
-        return rows, places
-
-
-def _encodable(values: Sequence[str]) -> tuple[pa.Array, npt.NDArray[np.int64]]:
-    """The distinct values as Arrow strings, and the first position of each."""
-    first: dict[str, int] = {}
-    for at, value in enumerate(values):
-        if not any("\ud800" <= letter <= "\udfff" for letter in value):
-            first.setdefault(value, at)
-    return pa.array(list(first), pa.string()), np.fromiter(first.values(), np.int64, len(first))
 
 
 def _shorten(text: str) -> str:

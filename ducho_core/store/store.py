@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ducho_core.errors import SpecMismatchError, StoreError
+from ducho_core.errors import CorruptionError, SpecMismatchError, StoreError
 from ducho_core.store import layout
 from ducho_core.store import spec as specs
 from ducho_core.store.atomic import explain, make_folders, probe, put_bytes
@@ -146,7 +146,7 @@ class Store:
             SetNotFoundError: none or several match; the message lists them.
         """
         base, _colon, output = name.partition(":")
-        folder = resolve(base, self._candidates(), self.names(), str(self.path))
+        folder = resolve(base, self._candidates(base), self.names(), str(self.path))
         return folder, output or None
 
     def open(self, name: str) -> FeatureSet:
@@ -240,10 +240,16 @@ class Store:
         catalogue = str(spec["catalogue"]["name"])
         return self.path / catalogue / specs.inputs_name(spec) / specs.folder_name(spec)
 
-    def _candidates(self) -> list[Candidate]:
-        return [
-            Candidate.of(folder, *read_spec(folder)) for folder in layout.set_folders(self.path)
-        ]
+    def _candidates(self, word: str) -> list[Candidate]:
+        candidates = []
+        for folder in layout.set_folders(self.path):
+            try:
+                candidates.append(Candidate.of(folder, *read_spec(folder)))
+            except CorruptionError:
+                # One damaged set must not hide the others.
+                if folder.name.startswith(word):
+                    raise
+        return candidates
 
     def _names_of(self, features: FeatureSet) -> list[str]:
         return [name for name, bound in self.names().items() if bound == features.fingerprint]
