@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent / "out"
 PER_CATEGORY = 10
-PIXELS = 320
+PIXELS = 256
 SEED = 7
 
 COLOURS: dict[str, Colour] = {

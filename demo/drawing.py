@@ -82,9 +82,9 @@ class Canvas:
         self.pixels = pixels
         self._size = pixels * SUPERSAMPLING
         self._unit = self._size / 100
-        down = np.linspace(0, 1, self._size)[:, None, None]
+        down = np.linspace(0, 1, pixels)[:, None, None]
         top, bottom = np.array(lighter(background, 0.55)), np.array(background)
-        picture = np.broadcast_to(top + (bottom - top) * down, (self._size, self._size, 3))
+        picture = np.broadcast_to(top + (bottom - top) * down, (pixels, pixels, 3))
         self.background = Image.fromarray(picture.astype(np.uint8))
         self.image = Image.new("RGBA", (self._size, self._size))
 
@@ -209,10 +209,12 @@ class Canvas:
             drawn = drawn.transform(
                 drawn.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
             )
-        picture = self.background.copy()
-        shadow = drawn.getchannel("A").filter(ImageFilter.GaussianBlur(1.4 * self._unit))
+        drawn = drawn.resize((self.pixels, self.pixels), Image.Resampling.BOX)
+        unit = self.pixels / 100
+        shadow = drawn.getchannel("A").filter(ImageFilter.GaussianBlur(1.4 * unit))
         shadow = shadow.point(lambda value: round(value * 0.35))
-        offset = round(1.6 * self._unit)
+        offset = round(1.6 * unit)
+        picture = self.background.copy()
         picture.paste((40, 40, 50), (offset, offset), shadow)
         picture.paste(drawn, (0, 0), drawn)
-        return picture.resize((self.pixels, self.pixels), Image.Resampling.LANCZOS)
+        return picture

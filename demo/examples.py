@@ -2,6 +2,7 @@
 
 A fenced block of ``console`` (its lines that start with ``$ ``) or ``python`` is runnable where
 the line ``<!-- run -->`` stands before it; ``<!-- run: exit 3 -->`` expects that exit status.
+A block of any language after ``<!-- file: NAME -->`` is written to that file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MARK = re.compile(r"<!-- run(?:: exit (\d+))? -->")
-_FENCE = re.compile(r"```(console|python)")
+_FILE = re.compile(r"<!-- file: ([\w.-]+) -->")
+_FENCE = re.compile(r"```(\w+)")
+_RUNNABLE = ("console", "python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +31,18 @@ class Example:
     Attributes:
         page: the page's file name.
         line: where it starts, from 1.
-        language: ``console`` or ``python``.
-        code: the command or the script.
+        language: ``console``, ``python``, or ``file`` for a file to be written.
+        code: the command, the script or the file's content.
         status: the exit status to be expected.
+        file: name of the file to be written.
     """
 
     page: str
     line: int
     language: str
     code: str
-    status: int
+    status: int = 0
+    file: str = ""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -52,20 +57,22 @@ def examples(page: Path) -> list[Example]:
     lines = page.read_text(encoding="utf-8").splitlines()
     found: list[Example] = []
     for number, line in enumerate(lines):
-        mark = _MARK.fullmatch(line.strip())
-        if mark is None:
+        mark, file = _MARK.fullmatch(line.strip()), _FILE.fullmatch(line.strip())
+        if mark is None and file is None:
             continue
         fence = _FENCE.fullmatch(lines[number + 1].strip()) if number + 1 < len(lines) else None
-        if fence is None:
-            raise ValueError(f"{page.name}:{number + 1}: no console or python block follows")
-        end = lines.index("```", number + 2)
-        block = list(enumerate(lines[number + 2 : end], number + 3))
-        status = int(mark[1] or 0)
-        if fence[1] == "python":
-            code = "\n".join(text for _, text in block)
-            found.append(Example(page.name, number + 3, "python", code, status))
-        else:
-            for start, command in _commands(block):
+        if fence is None or (mark and fence[1] not in _RUNNABLE):
+            raise ValueError(f"{page.name}:{number + 1}: no block that can be run follows")
+        begin = number + 2
+        block = lines[begin : lines.index("```", begin)]
+        code = "\n".join(block)
+        if file is not None:
+            found.append(Example(page.name, begin + 1, "file", code + "\n", file=file[1]))
+        elif mark is not None and fence[1] == "python":
+            found.append(Example(page.name, begin + 1, "python", code, int(mark[1] or 0)))
+        elif mark is not None:
+            status = int(mark[1] or 0)
+            for start, command in _commands(list(enumerate(block, begin + 1))):
                 found.append(Example(page.name, start, "console", command, status))
     return found
 
@@ -92,12 +99,15 @@ def run(
         env: environment variables on top of this process's.
         capture: keep what it prints rather than let it through.
     """
+    if example.language == "file":
+        (folder / example.file).write_text(example.code, encoding="utf-8")
+        return subprocess.CompletedProcess([], 0, "", "")
     programs = os.path.dirname(sys.executable)
     path = programs + os.pathsep + os.environ.get("PATH", "")
     shell = ["bash", "-c", example.code]
-    command = shell if example.language == "console" else [sys.executable, "-c", example.code]
+    script = [sys.executable, "-c", example.code]
     return subprocess.run(
-        command,
+        shell if example.language == "console" else script,
         cwd=folder,
         env={**os.environ, "PATH": path, **env},
         stdin=subprocess.DEVNULL,
