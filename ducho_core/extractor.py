@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ducho_core.catalogue import InputField
     from ducho_core.media import Media
 
-JSON: TypeAlias = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 InputValue: TypeAlias = "str | Media"
 Column: TypeAlias = "npt.NDArray[np.generic] | list[Any]"
 
@@ -145,7 +145,7 @@ class Extractor(ABC):
         """Prepare a slice of items. When it raises, the core prepares them one by one."""
         return [self.prepare(one) for one in inputs]
 
-    def size(self, sample: Sample) -> int:
+    def size(self, sample: Sample) -> int:  # noqa: ARG002 - the signature is the contract
         """Cost of a sample in a batch, in tokens, pixels or any unit of one's own."""
         return 1
 
@@ -162,5 +162,5 @@ class Extractor(ABC):
             DeviceMemoryError: the batch is too large; the core tries halves.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to free
         """Free the model's memory."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from ducho_core.specs import EngineSpec, ExporterSpec, ExtractorSpec, FuserSpec, LoaderSpec
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ducho_core.specs import EngineSpec, ExporterSpec, ExtractorSpec, FuserSpec, LoaderSpec
 
 hookspec = pluggy.HookspecMarker("ducho")
 hookimpl = pluggy.HookimplMarker("ducho")

@@ -16,6 +16,7 @@ from ducho_core.cli.output import get_registry
 @click.pass_context
 def run(
     context: click.Context,
+    /,
     *,
     recipe: str,
     store: str | None,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ducho_core.cli.output import emit, emit_json, say
 from ducho_core.extraction.interrupt import Interruption, interruptible
-from ducho_core.extraction.report import Report
-from ducho_core.extraction.request import ExtractionRequest
 from ducho_core.extraction.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.progress import Progress, TaskID
 
+    from ducho_core.extraction.report import Report
+    from ducho_core.extraction.request import ExtractionRequest
     from ducho_core.registry import Registry
 
 EXIT_FAILURES = 3
@@ -179,9 +180,7 @@ class TerminalObserver:
         self._done += items
         if self._progress is not None and self._task is not None:
             rate = self._done / max(1e-3, time.monotonic() - self._begun)
-            self._progress.update(
-                self._task, completed=self._done, rate=f"{rate:.1f} items/s"
-            )
+            self._progress.update(self._task, completed=self._done, rate=f"{rate:.1f} items/s")
         elif time.monotonic() - self._told >= _PLAIN_SECONDS:
             self._told = time.monotonic()
             rate = self._done / (self._told - self._begun)

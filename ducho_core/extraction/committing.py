@@ -5,8 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ducho_core.extraction.extracting import OutputBuffer
-from ducho_core.extraction.job import ChunkResult
+from ducho_core.extraction.job import ChunkResult, Seconds
 from ducho_core.extraction.preparing import (
     MAX_MESSAGE,
     ChunkState,
     Failure,
     withdrawn_positions,
 )
-from ducho_core.extractor import Output
 from ducho_core.store.schema import embedding_array, scale_name, to_stored
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ducho_core.extraction.extracting import OutputBuffer
+    from ducho_core.extractor import Output
     from ducho_core.store.writer import SetWriter
 
 _EXAMPLES = 5
@@ -37,7 +38,7 @@ class Finished:
 
     state: ChunkState
     buffer: OutputBuffer
-    seconds: Counter[str]
+    seconds: Seconds
 
 
 class Committer:
@@ -215,17 +216,13 @@ class Committer:
                     failures.setdefault(row, why)
         return stored
 
-    def _note_zeros(
-        self, array: Any, owners: npt.NDArray[np.int64], result: ChunkResult
-    ) -> None:
+    def _note_zeros(self, array: Any, owners: npt.NDArray[np.int64], result: ChunkResult) -> None:
         begins_with_zero = owners[array[owners, 0] == 0]
         count = int((~array[begins_with_zero].any(axis=1)).sum())
         if count:
             result.notes["zero_vector"] += count
 
-    def _failure_table(
-        self, state: ChunkState, failures: dict[int, Failure]
-    ) -> pa.Table | None:
+    def _failure_table(self, state: ChunkState, failures: dict[int, Failure]) -> pa.Table | None:
         chunk = state.chunk
         gone = withdrawn_positions(chunk)
         if not failures and not len(gone):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from ducho_core.extraction.job import ChunkResult, Job
-from ducho_core.extraction.preparing import Chunk
 from ducho_core.extraction.worker import Worker
-from ducho_core.extractor import Extractor
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ducho_core.extraction.job import ChunkResult, Job
+    from ducho_core.extraction.preparing import Chunk
+    from ducho_core.extractor import Extractor
 
 
 class Engine(ABC):
@@ -39,7 +42,7 @@ class Engine(ABC):
     def run(self, job: Job, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
         """Process chunks in any order, each once; results as they are committed."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - an engine may have nothing to free
         """Free what was loaded."""
 
     def __enter__(self) -> Self:
@@ -62,9 +65,7 @@ class LocalEngine(Engine):
             self._extractor = job.load()
             self._loaded_for = job.resolved
             self.load_seconds += time.perf_counter() - begun
-        worker = Worker(
-            job, self._extractor, stop=self.stop, say=self.say, on_items=self.on_items
-        )
+        worker = Worker(job, self._extractor, stop=self.stop, say=self.say, on_items=self.on_items)
         yield from worker.process(chunks)
 
     def close(self) -> None:

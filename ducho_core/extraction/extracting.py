@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,11 @@ from ducho_core.errors import (
     UsageError,
 )
 from ducho_core.extraction.preparing import Failure, Task, failure
-from ducho_core.extractor import Column, Extractor, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ducho_core.extractor import Column, Extractor, Output
 
 GIVE_UP_AFTER = 32
 """So many first items that all fail in ``extract`` mean that the items are not to blame."""

@@ -6,15 +6,19 @@ import errno
 import os
 import struct
 import time
-from collections.abc import Sequence
 from hashlib import sha256
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ducho_core.catalogue import InputField
 from ducho_core.errors import ItemError, TransientError
-from ducho_core.extractor import InputValue
 from ducho_core.loaders.cleaning import clean
 from ducho_core.media import Media, read_media
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ducho_core.catalogue import InputField
+    from ducho_core.extractor import InputValue
 
 Reference = str | bytes | None
 """An inline text, a path, or a file's content; None where it is absent."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ducho_core.catalogue import InputField
 from ducho_core.errors import ContractError
-from ducho_core.extractor import JSON, Extractor, Output, Resolved
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ducho_core.catalogue import InputField
+    from ducho_core.extractor import JSON, Extractor, Output, Resolved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,18 @@ class Job:
         return tuple(known)
 
 
+class Seconds(defaultdict[str, float]):
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        super().__init__(float)
+
+    def add(self, other: Mapping[str, float]) -> None:
+        """Add another measurement, stage by stage."""
+        for stage, seconds in other.items():
+            self[stage] += seconds
+
+
 @dataclass(slots=True, kw_only=True)
 class ChunkResult:
     """What became of a chunk.
@@ -119,4 +134,4 @@ class ChunkResult:
     repeated: int = 0
     notes: Counter[str] = field(default_factory=Counter)
     examples: list[tuple[str, str, str]] = field(default_factory=list)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: Seconds = field(default_factory=Seconds)

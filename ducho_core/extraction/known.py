@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,12 @@ import pyarrow as pa
 from ducho_core.extraction.digest_index import DigestIndex, Digests, digest_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ducho_core.store.writer import SetWriter
+
+
+T = TypeVar("T", np.int32, np.uint8)
 
 
 class Status(IntEnum):
@@ -43,7 +47,9 @@ class KnownKeys:
         seen: whether the planning pass met the row's key in the source, shape (n,).
     """
 
-    def __init__(self, writer: SetWriter | None, keys: Sequence[str], inputs: Sequence[str]):
+    def __init__(
+        self, writer: SetWriter | None, keys: Sequence[str], inputs: Sequence[str]
+    ) -> None:
         self._writer = writer
         self._keys = tuple(keys)
         self.index = DigestIndex()
@@ -151,5 +157,5 @@ def _lookup(
     return index.find(digests)
 
 
-def _joined(parts: list[npt.NDArray[np.generic]], dtype: type) -> npt.NDArray[np.generic]:
+def _joined(parts: Sequence[npt.NDArray[T]], dtype: type[T]) -> npt.NDArray[T]:
     return np.concatenate(parts) if parts else np.zeros(0, dtype)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ducho_core.catalogue import InputField
 from ducho_core.errors import (
     ChangedInputError,
     ItemError,
@@ -26,9 +23,13 @@ from ducho_core.extraction.inputs import AbsentInput, InputReader
 from ducho_core.extraction.known import KnownKeys, Status
 from ducho_core.extraction.spool import POSITION, Spool
 from ducho_core.extraction.windows import Window, windows
-from ducho_core.loader import Loader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ducho_core.catalogue import InputField
+    from ducho_core.loader import Loader
     from ducho_core.store.writer import SetWriter
 
 ALL_ABSENT_AFTER = 1000

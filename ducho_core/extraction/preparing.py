@@ -5,21 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from ducho_core.errors import ContractError, ItemError, TransientError, UsageError
 from ducho_core.extraction.inputs import AbsentInput, InputReader, Reference
-from ducho_core.extraction.recent import RecentOutputs
 from ducho_core.extraction.spool import POSITION
-from ducho_core.extractor import Extractor, InputValue, Sample
 from ducho_core.media import Media
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from ducho_core.extraction.recent import RecentOutputs
+    from ducho_core.extractor import Extractor, InputValue, Sample
 
 MAX_MESSAGE = 300
 

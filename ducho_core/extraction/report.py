@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ducho_core.extraction.job import ChunkResult
+from ducho_core.extraction.job import ChunkResult, Seconds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,11 +49,11 @@ class Report:
     left: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     loaded: bool = False
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: Seconds = field(default_factory=Seconds)
 
     def add(self, result: ChunkResult) -> None:
         """Count a chunk."""
-        self.seconds.update(result.seconds)
+        self.seconds.add(result.seconds)
         if not result.committed:
             self.left[result.reason] += 1
             return

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from ducho_core.catalogue import Binding
 from ducho_core.errors import UsageError
 from ducho_core.options import option
-from ducho_core.specs import ExtractorSpec
+
+if TYPE_CHECKING:
+    from ducho_core.specs import ExtractorSpec
 
 Names = tuple[str, ...]
 

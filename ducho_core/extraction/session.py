@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ducho_core import __version__
 from ducho_core.errors import UsageError
-from ducho_core.extraction.engine import Engine
 from ducho_core.extraction.interrupt import Interruption
 from ducho_core.extraction.job import Job
 from ducho_core.extraction.planning import Plan, Planner, plan_until_won
@@ -25,15 +24,16 @@ from ducho_core.extraction.report import Report
 from ducho_core.extraction.request import ExtractionRequest, merge_options
 from ducho_core.extraction.settings import Target, make_targets
 from ducho_core.extraction.spool import Spool
-from ducho_core.extractor import Resolved, ResolveContext
-from ducho_core.loader import Loader
+from ducho_core.extractor import ResolveContext, Resolved
 from ducho_core.options import build_options, parse_options
-from ducho_core.specs import ExtractorSpec
 from ducho_core.store import Store
 from ducho_core.store.spec import fingerprint, folder_name
 
 if TYPE_CHECKING:
+    from ducho_core.extraction.engine import Engine
+    from ducho_core.loader import Loader
     from ducho_core.registry import Found, Registry
+    from ducho_core.specs import ExtractorSpec
     from ducho_core.store.writer import SetWriter
 
 

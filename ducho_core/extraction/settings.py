@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ducho_core.catalogue import InputField
 from ducho_core.errors import ContractError, UsageError
 from ducho_core.extractor import JSON, Output, Resolved
-from ducho_core.loader import Loader
 from ducho_core.options import spec_options
-from ducho_core.specs import ExtractorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ducho_core.catalogue import InputField
+    from ducho_core.loader import Loader
+    from ducho_core.specs import ExtractorSpec
 
 SPEC_FORMAT = 1
 

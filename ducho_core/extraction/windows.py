@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ducho_core.catalogue import InputField
 from ducho_core.extraction.digest_index import Digests, digest_keys
 from ducho_core.extraction.inputs import validator
-from ducho_core.loader import Loader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ducho_core.catalogue import InputField
+    from ducho_core.loader import Loader
 
 WINDOW_ROWS = 32_768
 WINDOW_BYTES = 32 * 2**20

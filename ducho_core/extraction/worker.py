@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ducho_core.extraction.committing import Committer, Finished
-from ducho_core.extraction.extracting import BatchExtractor, Batches, OutputBuffer
+from ducho_core.extraction.extracting import Batches, BatchExtractor, OutputBuffer
 from ducho_core.extraction.inputs import InputReader
-from ducho_core.extraction.job import ChunkResult, Job
+from ducho_core.extraction.job import ChunkResult, Job, Seconds
 from ducho_core.extraction.preparing import Chunk, ChunkState, Preparer, Slice, Task
 from ducho_core.extraction.recent import RecentOutputs
-from ducho_core.extractor import Extractor
 from ducho_core.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ducho_core.extractor import Extractor
 
 TEXT_SLICE = 1024
 MEDIA_SLICE = 8
@@ -71,14 +75,12 @@ class Worker:
         self._preparer = Preparer(
             extractor, InputReader(job.fields, job.root), self._recent, job.plugin
         )
-        self._extract = BatchExtractor(
-            extractor, self._outputs, self._batches, job.plugin, say
-        )
+        self._extract = BatchExtractor(extractor, self._outputs, self._batches, job.plugin, say)
         inline = all(one.storage == "inline" for one in job.fields)
         self._slice_rows = TEXT_SLICE if inline else MEDIA_SLICE
         self._row_bytes = float(sum(_FIRST_GUESS[one.storage] for one in job.fields))
         self._outstanding = 0
-        self._seconds: Counter[str] = Counter()
+        self._seconds = Seconds()
         self._held: list[Finished] = []
         self._stored_any = False
 
@@ -156,7 +158,7 @@ class Worker:
         ahead.popleft()
         self._on_items(held_rows)
         self._remember(state, buffer)
-        seconds, self._seconds = self._seconds, Counter()
+        seconds, self._seconds = self._seconds, Seconds()
         return Finished(state, buffer, seconds)
 
     def _flush(self, window: list[Task], buffer: OutputBuffer, state: ChunkState) -> bool:

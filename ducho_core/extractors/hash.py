@@ -7,9 +7,8 @@ vectors; everything else gives vectors that are as good as independent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +18,13 @@ from ducho_core.extractor import (
     Extractor,
     InputValue,
     Output,
-    Resolved,
     ResolveContext,
+    Resolved,
     Sample,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _SCRATCH_VALUES = 16_384

@@ -1,0 +1,1 @@
+"""An extractor for tests that misbehaves on request."""
