@@ -33,7 +33,7 @@ def fetch(
             is switched off.
         TransientError: the hub cannot be reached and the cache does not hold it all.
     """
-    from huggingface_hub import is_offline_mode
+    from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError
 
     wanted = revision or "main"
@@ -41,7 +41,7 @@ def fetch(
         cached = _cached(repository, wanted, alternatives)
     except HFValidationError as error:
         raise UsageError(f"hf-hub:{repository} is no id of the form ORGANISATION/NAME") from error
-    if is_offline_mode():
+    if constants.HF_HUB_OFFLINE:
         if cached is None:
             raise UsageError(
                 f"the weights of {repository} ({wanted}) are not in the hub's cache and the hub is"
