@@ -64,10 +64,15 @@ class Finder:
         return rows, places
 
 
+def is_text(value: str) -> bool:
+    """Whether a string can be stored: it has no lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 def _encodable(values: Sequence[str]) -> tuple[pa.Array, npt.NDArray[np.int64]]:
     """The distinct values as Arrow strings, and the first position of each."""
     first: dict[str, int] = {}
     for at, value in enumerate(values):
-        if not any("\ud800" <= letter <= "\udfff" for letter in value):
+        if is_text(value):
             first.setdefault(value, at)
     return pa.array(list(first), pa.string()), np.fromiter(first.values(), np.int64, len(first))

@@ -112,13 +112,13 @@ class FeatureSet:
             The keys, and the vectors in the same order: shape (n, dim), float32, or float16
             where the set stores that.
         """
-        name = self._embedding(output)
-        columns = [*self.keys, *self._value_columns(name)]
+        name = self.embedding(output)
+        columns = [*self.keys, *self.value_columns(name)]
         values = np.empty((len(self), self.dims[name]), self._value_dtype)
         keys = [pa.schema(key_fields(self.keys)).empty_table()]
         at = 0
         for batch in self.batches(columns):
-            values[at : at + batch.num_rows] = self._values(batch, name)
+            values[at : at + batch.num_rows] = self.values(batch, name)
             keys.append(pa.Table.from_batches([batch.select(list(self.keys))]))
             at += batch.num_rows
         return pa.concat_tables(keys), values
@@ -136,7 +136,7 @@ class FeatureSet:
         Raises:
             SetNotFoundError: some keys have no row; the message lists the first of them.
         """
-        name = self._embedding(output)
+        name = self.embedding(output)
         unique = dict.fromkeys(keys)
         places = {key: at for at, key in enumerate(unique)}
         values = np.empty((len(places), self.dims[name]), self._value_dtype)
@@ -147,9 +147,9 @@ class FeatureSet:
                 rows, targets = finder.find(file.read_group(group, self.keys))
                 if not len(rows):
                     continue
-                for batch in file.read_group(group, self._value_columns(name)).to_batches():
+                for batch in file.read_group(group, self.value_columns(name)).to_batches():
                     inside = (rows >= 0) & (rows < batch.num_rows)
-                    values[targets[inside]] = self._values(batch, name)[rows[inside]]
+                    values[targets[inside]] = self.values(batch, name)[rows[inside]]
                     rows = rows - batch.num_rows
                 found[targets] = True
             if found.all():
@@ -243,10 +243,12 @@ class FeatureSet:
     def _value_dtype(self) -> type[np.floating[Any]]:
         return np.float16 if self.spec["stored_dtype"] == "float16" else np.float32
 
-    def _value_columns(self, name: str) -> list[str]:
+    def value_columns(self, name: str) -> list[str]:
+        """The columns that ``values`` needs: the embedding's, and its scales where stored."""
         return [name, scale_name(name)] if self.spec["stored_dtype"] == "int8" else [name]
 
-    def _values(self, batch: pa.RecordBatch, name: str) -> npt.NDArray[Any]:
+    def values(self, batch: pa.RecordBatch, name: str) -> npt.NDArray[Any]:
+        """The vectors of an embedding in a batch of its columns, scales applied, (n, dim)."""
         values = embedding_values(batch[name])
         if self.spec["stored_dtype"] != "int8":
             return values
@@ -254,7 +256,12 @@ class FeatureSet:
         widened: npt.NDArray[Any] = values.astype(np.float32) * scale[:, None]
         return widened
 
-    def _embedding(self, output: str | None) -> str:
+    def embedding(self, output: str | None = None) -> str:
+        """Name of the embedding that is meant: this one, the selected one, or the only one.
+
+        Raises:
+            UsageError: there are several or none, or it is something else.
+        """
         embeddings = [one["name"] for one in self.spec["outputs"] if one["kind"] == "embedding"]
         name = output or self.output or (embeddings[0] if len(embeddings) == 1 else None)
         if name is None:
