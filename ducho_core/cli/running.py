@@ -107,6 +107,7 @@ def summary(report: Report, store: str) -> str:
         )
         rows = [
             ("skipped", _listed(before)),
+            ("elsewhere", f"{report.elsewhere} by another process" if report.elsewhere else ""),
             ("absent", str(report.absent or "")),
             ("withdrawn", f"{report.withdrawn} left the source" if report.withdrawn else ""),
             ("repeated", f"{report.repeated} computed once for all" if report.repeated else ""),

@@ -145,7 +145,7 @@ class Committer:
             chunk.plan, chunk.index, rows, failed, self._run_id
         )
         if not result.committed:
-            result.reason = "another process committed it first"
+            result.elsewhere = chunk.planned
         self._count(result, chunk.inputs, failures)
         result.withdrawn = chunk.planned - state.rows
         result.seconds["write"] += time.perf_counter() - begun

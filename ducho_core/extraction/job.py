@@ -114,7 +114,8 @@ class ChunkResult:
     Attributes:
         plan, index: the chunk.
         committed: whether this run committed it.
-        reason: why not, where it did not.
+        reason: why it is left pending, where it is.
+        elsewhere: rows that another process had committed first.
         stored, absent, withdrawn: rows by what became of them.
         failed: failed rows by code.
         repeated: rows whose content had been computed for another row.
@@ -127,6 +128,7 @@ class ChunkResult:
     index: int
     committed: bool = True
     reason: str = ""
+    elsewhere: int = 0
     stored: int = 0
     absent: int = 0
     withdrawn: int = 0

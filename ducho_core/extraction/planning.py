@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -317,8 +318,11 @@ class Planner:
         end = min(start + size, len(group))
         if end < len(group) and group[end] == group[end - 1]:
             whole = int(np.searchsorted(group[start:end], group[end])) + start
-            if whole > start:  # else the group alone fills the chunk and has to be cut
-                end = whole
+            if whole > start:
+                return whole
+            # The group alone is larger: it stays together as far as a full chunk goes.
+            after = int(np.searchsorted(group, group[end], side="right"))
+            return min(after, start + self._chunk_size)
         return end
 
     def _commit_plans(self) -> None:
@@ -345,6 +349,10 @@ class Planner:
 
     def _settle(self) -> Plan:
         with_rows = list(self._spool.chunks())
+        if not self._plan.new and with_rows:
+            # Somebody else may be at work on these: two processes should not walk in step.
+            start = random.randrange(len(with_rows))  # noqa: S311 - no secret
+            with_rows = with_rows[start:] + with_rows[:start]
         filed = set(with_rows)
         left = [chunk for chunk in self._known.pending_chunks() if chunk not in filed]
         pending = self._known.status == Status.PENDING

@@ -19,6 +19,7 @@ class Report:
         fingerprint: sha256 of its SPEC.
         rows: items that were pending.
         stored, absent, withdrawn, repeated: of these, by what became of them.
+        elsewhere: of these, how many another process dealt with first.
         failed: by code.
         notes: by word.
         examples: some failures as (key, code, message).
@@ -39,6 +40,7 @@ class Report:
     absent: int = 0
     withdrawn: int = 0
     repeated: int = 0
+    elsewhere: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     examples: list[tuple[str, str, str]] = field(default_factory=list)
@@ -54,8 +56,10 @@ class Report:
     def add(self, result: ChunkResult) -> None:
         """Count a chunk."""
         self.seconds.add(result.seconds)
-        if not result.committed:
+        self.elsewhere += result.elsewhere
+        if result.reason:
             self.left[result.reason] += 1
+        if not result.committed:
             return
         self.stored += result.stored
         self.absent += result.absent
@@ -82,6 +86,7 @@ class Report:
             "absent": self.absent,
             "withdrawn": self.withdrawn,
             "repeated": self.repeated,
+            "elsewhere": self.elsewhere,
             "failed": dict(self.failed),
             "notes": dict(self.notes),
             "skipped": {

@@ -274,7 +274,8 @@ class Session:
         self._observer.extracting(report.name, report.rows)
         loaded_before = engine.load_seconds
         try:
-            for result in engine.run(job, _chunks(planner, spool)):
+            chunks = _chunks(planner, spool, writer, report)
+            for result in engine.run(job, chunks):
                 report.add(result)
                 self._observer.failed(sum(result.failed.values()))
         finally:
@@ -329,9 +330,13 @@ def target_path(target: Target) -> Path:
     return Path(catalogue["name"]) / inputs_name(target.spec) / folder_name(target.spec)
 
 
-def _chunks(planner: Planner, spool: Spool) -> Iterator[Chunk]:
+def _chunks(planner: Planner, spool: Spool, writer: SetWriter, report: Report) -> Iterator[Chunk]:
     filed = set(spool.chunks())
     for chunk in planner.plan.pending:
+        # Only saves work: the commit itself decides who was first.
+        if writer.chunk_path(*chunk).exists():
+            report.elsewhere += planner.chunk_rows[chunk]
+            continue
         inputs = spool.read(chunk) if chunk in filed else planner.empty_inputs()
         yield Chunk(*chunk, inputs=inputs, planned=planner.chunk_rows[chunk])
 
