@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -94,10 +93,15 @@ def install_command(module: str, distribution: str) -> str:
         name, extra, declared = _read(requirement)
         if normal(name) not in wanted:
             continue
-        if extra:
-            return f"pip install {shlex.quote(f'{owner}[{extra}]')}"
-        return f"pip install {shlex.quote(declared)}"
+        return pip_install(f"{owner}[{extra}]" if extra else declared)
     return f"pip install {_UNLIKE_THEIR_MODULE.get(top, top)}"
+
+
+def pip_install(requirement: str, *flags: str) -> str:
+    """A pip command for a shell."""
+    import shlex
+
+    return " ".join(["pip install", *flags, shlex.quote(requirement)])
 
 
 def declared_requirement(distribution: str, name: str) -> str | None:

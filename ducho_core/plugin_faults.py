@@ -15,6 +15,7 @@ from ducho_core.distributions import (
     declared_requirement,
     install_command,
     installed_version,
+    pip_install,
 )
 from ducho_core.errors import PluginLoadError
 
@@ -65,9 +66,7 @@ def import_fault(
                 f"{who} is broken: its own module {missing!r} is missing", _reinstall(claim)
             )
         command = (
-            f"pip install {_quoted(requires)}"
-            if requires
-            else install_command(missing, claim.distribution)
+            pip_install(requires) if requires else install_command(missing, claim.distribution)
         )
         return PluginLoadError(
             f"{who} needs the package {missing.partition('.')[0]!r}, which is not installed",
@@ -94,7 +93,7 @@ def needs_newer_core(claim: Claim, who: str, why: str) -> PluginLoadError:
     least = f"{CORE} {declared.removeprefix(CORE).strip()}" if declared else f"a newer {CORE}"
     return PluginLoadError(
         f"{who} needs {least}, and this is {CORE} {__version__} ({why})",
-        f"pip install --upgrade {_quoted(declared or CORE)}",
+        pip_install(declared or CORE, "--upgrade"),
     )
 
 
@@ -109,7 +108,7 @@ def _wrong_version(error: ImportError, claim: Claim, who: str) -> PluginLoadErro
     has = f" ({package} {version} is installed)" if version else ""
     return PluginLoadError(
         f"{who} does not fit the installed {package}{has}: {_one_line(error)}",
-        f"pip install --upgrade {_quoted(declared or package)}",
+        pip_install(declared or package, "--upgrade"),
     )
 
 
@@ -138,10 +137,4 @@ def _look(claim: Claim) -> str:
 
 
 def _reinstall(claim: Claim) -> str:
-    return f"pip install --force-reinstall --no-deps {claim.distribution}"
-
-
-def _quoted(requirement: str) -> str:
-    import shlex
-
-    return shlex.quote(requirement)
+    return pip_install(claim.distribution, "--force-reinstall", "--no-deps")

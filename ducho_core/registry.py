@@ -7,7 +7,6 @@ implementation when that is used; whatever is wrong with one leaves the others a
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -21,6 +20,7 @@ from ducho_core.errors import (
 )
 from ducho_core.found import Found
 from ducho_core.hooks import KINDS, LoadedPlugin, load_plugin
+from ducho_core.loader_choice import takers
 from ducho_core.plugin_records import (
     PluginRecord,
     core_first,
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = ["Found", "LoadedPlugin", "PluginRecord", "Registry"]
-
-_SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):")
 
 
 class Registry:
@@ -127,7 +125,7 @@ class Registry:
             return self._loaded[name]
         records = self._records.get(name)
         if records is None:
-            raise PluginNotFoundError(unknown_plugin(name, self._usable()))
+            raise PluginNotFoundError(self._no_plugin(name))
         if records[0].error is not None:
             raise records[0].error
         try:
@@ -153,7 +151,7 @@ class Registry:
         """
         plugin, slash, spec_name = name.partition("/")
         if plugin not in self._records:
-            raise PluginNotFoundError(self._no_extractor(name))
+            raise PluginNotFoundError(self._no_plugin(name))
         if slash:
             return cast("Found[ExtractorSpec]", self._in_plugin("extractor", plugin, spec_name))
         loaded = self.load_sound(plugin)
@@ -207,7 +205,7 @@ class Registry:
         for names in ([BUILT_IN], [name for name in self._usable() if name != BUILT_IN]):
             fresh = cast("list[Found[LoaderSpec]]", self._every("loader", names))
             loaders += fresh
-            takers = _takers(source, fresh)
+            takers = takers(source, fresh)
             if len(takers) > 1:
                 options = " or ".join(f"--loader {one.canonical}" for one in takers)
                 raise UsageError(f"several loaders read {source!r}: say {options}")
@@ -219,6 +217,23 @@ class Registry:
         raise UsageError(
             f"no loader reads {source!r}: the suffixes known are {', '.join(known)}; where it is"
             f" one of these by content, rename it or say --loader core/table{self._passed_over()}"
+        )
+
+    def missing_spec(self, plugin: str, name: str, kind: str = "") -> PluginNotFoundError:
+        """The error that says what a plugin has instead of a spec that it lacks.
+
+        Args:
+            plugin: the plugin, which loads.
+            name: what was asked for.
+            kind: ``loader``, ``extractor``, ...; empty for any.
+        """
+        loaded = self.load_sound(plugin)
+        every = [one for k in KINDS if kind in ("", k) for one in loaded.specs(k)]
+        names = {spec.name: f"{plugin}/{spec.name}" for spec in every}
+        return PluginNotFoundError(
+            f"plugin {plugin!r} ({self._claims[plugin][0].origin}) has no"
+            f" {kind or 'part'} {name!r}"
+            f"{nearest(name, names)}; it has: {', '.join(names.values()) or 'none'}"
         )
 
     def _by_name(self, kind: str, name: str) -> Found[PluginSpec]:
@@ -250,11 +265,7 @@ class Registry:
         for problem in loaded.problems:
             if problem.kind == kind and problem.name in (None, name):
                 raise problem.error
-        names = {spec.name: f"{plugin}/{spec.name}" for spec in loaded.specs(kind)}
-        raise PluginNotFoundError(
-            f"plugin {plugin!r} ({self._claims[plugin][0].origin}) has no {kind} {name!r}"
-            f"{nearest(name, names)}; it has: {', '.join(names.values()) or 'none'}"
-        )
+        raise self.missing_spec(plugin, name, kind)
 
     def _every(self, kind: str, names: Sequence[str]) -> list[Found[PluginSpec]]:
         found: list[Found[PluginSpec]] = []
@@ -290,31 +301,16 @@ class Registry:
         names = [
             name
             for name, records in self._records.items()
-            if name in self._loaded or records[0].state == "listed"
+            if name in self._loaded or records[0].state == "installed"
         ]
         return sorted(names, key=lambda name: (name != BUILT_IN, name))
 
-    def _no_extractor(self, name: str) -> str:
+    def _no_plugin(self, name: str) -> str:
+        plugin, slash, _ = name.partition("/")
         names = self._usable()
         quiet = Registry([one for n in names for one in self._claims[n]])
-        full = {one.spec.name: one.canonical for one in quiet._every("extractor", names)}
-        if "/" not in name and name in full:
-            return f"no plugin is called {name!r}; did you mean {full[name]!r}?"
-        return unknown_plugin(name.partition("/")[0], names)
-
-
-def _takers(source: str, loaders: Sequence[Found[LoaderSpec]]) -> list[Found[LoaderSpec]]:
-    match = _SCHEME.match(source)
-    if match:
-        by_scheme = [one for one in loaders if match["scheme"] in one.spec.schemes]
-        if by_scheme:
-            return by_scheme
-    if os.path.isdir(source):
-        return [one for one in loaders if one.spec.directories]
-    name = os.path.basename(source).lower()
-    fits = {
-        one.canonical: max((len(s) for s in one.spec.suffixes if name.endswith(s)), default=0)
-        for one in loaders
-    }
-    longest = max(fits.values(), default=0)
-    return [one for one in loaders if longest and fits[one.canonical] == longest]
+        every = [one for kind in KINDS for one in quiet._every(kind, names)]
+        full = [one.canonical for one in every if one.spec.name == name]
+        if full and not slash:
+            return f"no plugin is called {name!r}; did you mean {full[0]!r}?"
+        return unknown_plugin(plugin, names)

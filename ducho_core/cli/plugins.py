@@ -1,0 +1,84 @@
+"""``ducho plugins``: what is installed, what it offers, what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ducho_core.cli.output import emit, emit_json, get_registry, say, table
+
+
+@click.group()
+def plugins() -> None:
+    """List, explain and check plugins."""
+
+
+@plugins.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def list_(ctx: click.Context, *, as_json: bool) -> None:
+    """List the installed plugins, from metadata alone.
+
+    A plugin is imported only when it is used; `ducho plugins doctor` imports and checks all.
+    """
+    records = get_registry(ctx).plugins()
+    if as_json:
+        emit_json(
+            [
+                {
+                    "name": one.name,
+                    "distribution": one.distribution,
+                    "version": one.version,
+                    "state": one.state,
+                    "error": None if one.error is None else str(one.error),
+                }
+                for one in records
+            ]
+        )
+        return
+    rows = [(one.name, one.distribution, one.version, one.state) for one in records]
+    emit(table(("plugin", "distribution", "version", "state"), rows))
+    for message in dict.fromkeys(str(one.error) for one in records if one.error is not None):
+        say(message)
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def show(ctx: click.Context, name: str, *, as_json: bool) -> None:
+    """Explain a plugin, or one of its parts (PLUGIN/NAME), with all options."""
+    from ducho_core.cli.plugin_view import as_text, select, view
+
+    found, problems = select(get_registry(ctx), name)
+    views: list[dict[str, Any]] = [view(one, alone="/" in name) for one in found]
+    for problem in problems:
+        say(str(problem.error))
+    if as_json:
+        emit_json(views)
+        return
+    emit("\n\n".join(as_text(one) for one in views) if views else f"{name} offers nothing.")
+
+
+@plugins.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def doctor(ctx: click.Context, name: str | None, *, as_json: bool) -> None:
+    """Import every part of every plugin (or of one) and say what is wrong, with tracebacks.
+
+    Exits with 1 when something is broken.
+    """
+    from ducho_core.cli.doctor import as_text, examine, examine_commands
+
+    reports = examine(get_registry(ctx), name)
+    if name is None:
+        no_plugins = bool(ctx.find_root().params.get("no_plugins"))
+        reports += examine_commands(no_plugins=no_plugins)
+    if as_json:
+        emit_json([one.as_dict() for one in reports])
+    else:
+        emit("\n".join(as_text(one) for one in reports))
+    if any(one.faults for one in reports):
+        ctx.exit(1)
