@@ -205,12 +205,12 @@ class Registry:
         for names in ([BUILT_IN], [name for name in self._usable() if name != BUILT_IN]):
             fresh = cast("list[Found[LoaderSpec]]", self._every("loader", names))
             loaders += fresh
-            takers = takers(source, fresh)
-            if len(takers) > 1:
-                options = " or ".join(f"--loader {one.canonical}" for one in takers)
+            willing = takers(source, fresh)
+            if len(willing) > 1:
+                options = " or ".join(f"--loader {one.canonical}" for one in willing)
                 raise UsageError(f"several loaders read {source!r}: say {options}")
-            if takers:
-                return takers[0]
+            if willing:
+                return willing[0]
         if not os.path.exists(source):
             raise SourceError(f"there is no file or folder {source!r}")
         known = sorted({suffix for one in loaders for suffix in one.spec.suffixes})

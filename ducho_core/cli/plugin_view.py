@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ducho_core.specs import PluginSpec
 
 _WIDTH = 96
+_HEADINGS = {
+    "extractor": "options, which change the numbers (-o key=value):",
+    "loader": "options (--loader-option key=value):",
+}
 
 
 def select(registry: Registry, name: str) -> tuple[list[Found[PluginSpec]], list[Problem]]:
@@ -76,10 +80,7 @@ def as_text(one: Mapping[str, Any]) -> str:
     if one["error"]:
         lines.append(f"  {one['error']}")
     if one["options"]:
-        extractor = one["kind"] == "extractor"
-        lines.append(
-            "  options, which change the numbers (-o key=value):" if extractor else "  options:"
-        )
+        lines.append(f"  {_HEADINGS.get(one['kind'], 'options:')}")
         lines += _option_lines(one["options"])
     if one["run_options"]:
         lines.append("  run options, which do not (-o key=value):")
