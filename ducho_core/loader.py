@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pyarrow as pa
 
     from ducho_core.catalogue import Binding, InputField
+    from ducho_core.extractor import JSON
 
 
 class Loader(ABC):
@@ -23,12 +25,15 @@ class Loader(ABC):
         root: folder that every path in its batches must lie in, links followed; None where
             there are no paths.
         remarks: what was decided for the user, in words, to be said aloud.
+        identity: what the source is made of, where that belongs in the SPEC: for a feature
+            set as a source, its fingerprint.
     """
 
     keys: tuple[str, ...]
     inputs: tuple[InputField, ...]
     root: Path | None
     remarks: tuple[str, ...]
+    identity: Mapping[str, JSON] = MappingProxyType({})
 
     @classmethod
     @abstractmethod

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ducho_core.errors import UsageError
 from ducho_core.loaders.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 _COMMENT = re.compile(r"<!--.*?-->|<![a-z][^<>]*>", re.DOTALL | re.IGNORECASE)
 _UNREAD = re.compile(r"<(script|style)\b[^<>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"</?([a-z][a-z0-9-]*)(?:[\s/][^<>]*)?>", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_INLINE = frozenset(
-    "a abbr acronym b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span"
-    " strike strong sub sup tt u var wbr".split()
+_INLINE = re.compile(
+    r"a|abbr|acronym|b|bd[io]|big|cite|code|del|dfn|em|font|i|ins|kbd|mark|q|s|samp|small|span"
+    r"|strike|strong|su[bp]|tt|u|var|wbr",
+    re.IGNORECASE,
 )
 
 
@@ -28,7 +32,7 @@ def clean_html(text: str) -> str:
     """
     if "<" in text:
         text = _UNREAD.sub(" ", _COMMENT.sub("", text))
-        text = _TAG.sub(lambda tag: "" if tag[1].lower() in _INLINE else " ", text)
+        text = _TAG.sub(lambda tag: "" if _INLINE.fullmatch(tag[1]) else " ", text)
     if "&" in text:
         text = html.unescape(text)
     return _CONTROL.sub("", text)
@@ -46,7 +50,7 @@ _LONG_PAUSE = re.compile(r"[.\s]{7,}")
 _INITIALS = re.compile(r"(?<= )(?:\w \. )+\w \.")
 _CLITIC = re.compile(r"n't|'(?:s|ve|re|d|m|ll)")
 _LONE_APOSTROPHE = re.compile(r"'(?!(?:s|ve|re|d|m|ll)\b)(?!(?<=n')t\b)")
-_DIGITS = "zero one two three four five six seven eight nine".split()
+_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
 def clean_ducho2(text: str) -> str:

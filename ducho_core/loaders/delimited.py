@@ -10,17 +10,20 @@ import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ducho_core.errors import SourceError, UsageError
-from ducho_core.loaders.options import TableOptions
 from ducho_core.loaders.reading import Column, Reader, check_file, rows_for
-from ducho_core.loaders.suggest import option_flag
+from ducho_core.loaders.suggest import AUDIO_SUFFIXES, IMAGE_SUFFIXES, option_flag
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     import pyarrow as pa
+
+    from ducho_core.loaders.options import TableOptions
 
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 _WORDS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe", " ": "space"}
@@ -65,6 +68,12 @@ class DelimitedReader(Reader):
         if row is None:
             raise SourceError(f"{path} has a header and no rows")
         self._check_widths([row], 0)
+        if not options.header and any(map(_like_data, names)):
+            stand_ins = ",".join(f"c{at + 1}" for at in range(self._width))
+            self.hint = (
+                "; if the first line is no header, name the columns:"
+                f" {option_flag(f'header={stand_ins}')}"
+            )
         self.sample = {name: row[position] for name, position in self._positions.items()}
 
     def read(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -77,7 +86,7 @@ class DelimitedReader(Reader):
             parser = self._parser(lines)
             self._skip_header(parser)
             before = parser.line_num
-            while rows := self._slice(parser, count, done):
+            while rows := self._slice(parser, count):
                 self._check_widths(rows, done)
                 if parser.line_num - before > len(rows):
                     self._check_swallowed(rows, done)
@@ -100,7 +109,7 @@ class DelimitedReader(Reader):
                 before = parser.line_num
         raise AssertionError("the row was read before")
 
-    def _slice(self, parser: Any, count: int, done: int) -> list[list[str]]:
+    def _slice(self, parser: Any, count: int) -> list[list[str]]:
         """The next rows, blank lines left out; empty at the end."""
         try:
             while rows := list(islice(parser, count)):
@@ -109,7 +118,7 @@ class DelimitedReader(Reader):
                 if rows:
                     return rows
         except csv.Error as error:
-            raise self._quote_error(error, done) from error
+            raise self._quote_error(error) from error
         except UnicodeError as error:
             raise undecodable(self.path, self._encoding, error) from error
         return []
@@ -144,8 +153,8 @@ class DelimitedReader(Reader):
                         f" if it is right as it is: {option_flag('quoting=minimal')}"
                     )
 
-    def _quote_error(self, error: csv.Error, done: int) -> SourceError:
-        line = self._faulty_line(done)
+    def _quote_error(self, error: csv.Error) -> SourceError:
+        line = self._faulty_line()
         if "field larger" in str(error):
             what = (
                 f"a field of more than {_FIELD_LIMIT // 2**20} Mi characters starts on or after"
@@ -162,7 +171,7 @@ class DelimitedReader(Reader):
             f" {option_flag('quoting=none')}"
         )
 
-    def _faulty_line(self, done: int) -> int:
+    def _faulty_line(self) -> int:
         """The line on which the first row that cannot be parsed starts."""
         with self._open() as (_, lines):
             parser = self._parser(lines)
@@ -216,34 +225,32 @@ class DelimitedReader(Reader):
             parser = self._parser(lines)
             if header:
                 self._skip_header(parser)
-            while rows := self._slice(parser, 1, 0):
+            while rows := self._slice(parser, 1):
                 yield from rows
 
     def _skip_header(self, parser: Any) -> None:
         if not self._options.header:
-            self._slice(parser, 1, 0)
+            self._slice(parser, 1)
 
     def _parser(self, lines: io.TextIOWrapper) -> Any:
         if self._options.quoting == "none":
             return csv.reader(lines, delimiter=self._separator, quoting=csv.QUOTE_NONE)
         return csv.reader(lines, delimiter=self._separator, strict=True)
 
-    def _open(self) -> _Opened:
-        return _Opened(self.path, self._encoding)
+    @contextmanager
+    def _open(self) -> Iterator[tuple[BinaryIO, io.TextIOWrapper]]:
+        """The file's bytes, to tell how far it is read, and its lines."""
+        with (
+            open(self.path, "rb", buffering=2**18) as file,
+            io.TextIOWrapper(file, encoding=self._encoding, newline="") as lines,
+        ):
+            yield file, lines
 
 
-class _Opened:
-    """A file's bytes, to tell how far it is read, and its lines."""
-
-    def __init__(self, path: str, encoding: str) -> None:
-        self._bytes = open(path, "rb", buffering=2**18)  # noqa: SIM115 - closed on exit
-        self._lines = io.TextIOWrapper(self._bytes, encoding=encoding, newline="")
-
-    def __enter__(self) -> tuple[io.BufferedReader, io.TextIOWrapper]:
-        return self._bytes, self._lines
-
-    def __exit__(self, *_: object) -> None:
-        self._lines.close()
+def _like_data(name: str) -> bool:
+    """Whether a column's name looks like a cell: a number, a file, a sentence."""
+    suffixes = IMAGE_SUFFIXES + AUDIO_SUFFIXES
+    return name.isdigit() or name.lower().endswith(suffixes) or name.count(" ") >= 3
 
 
 def codec(name: str) -> str:
@@ -256,7 +263,7 @@ def codec(name: str) -> str:
         known = codecs.lookup(name)
     except LookupError:
         known = None
-    if known is None or not known._is_text_encoding:  # noqa: SLF001 - no other way to tell
+    if known is None or not known._is_text_encoding:
         raise UsageError(
             f"the option encoding: there is no text encoding {name!r}; common ones are utf-8,"
             " cp1252, latin-1, utf-16, gb18030, shift_jis"
@@ -311,5 +318,3 @@ def _separator(word: str | None) -> str | None:
             " or space"
         )
     return mark
-
-

@@ -9,16 +9,18 @@ from __future__ import annotations
 import bisect
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ducho_core.errors import SourceError, UsageError
 from ducho_core.loaders.natural import natural_key
-from ducho_core.loaders.templates import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ducho_core.loaders.templates import Template
 
 _KEPT_LISTINGS = 16
-_MARK = "\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +107,24 @@ class GlobExpander:
         whoever opens it says so.
 
         Raises:
-            SourceError: two files have one slot.
+            SourceError: two files have one slot, or a folder cannot be listed.
         """
+        if traverses(values):
+            return [("", refused(self._root))]
         before, after = path.parts(values)
-        before = os.path.join(self._root, before)
-        folder, start = os.path.split(before)
+        folder, start = os.path.split(os.path.join(self._root, before))
         end, slash, rest = after.partition("/")
-        if traverses(values) or _MARK in before or _MARK in after or not self._inside(folder):
-            return [("", outside(self._root, f"{before}*{after}"))]
         listing = self._listing(folder, folders=bool(slash))
         if listing is None:
-            return []
+            return [("", f"{os.path.join(self._root, before)}*{after}")]
         found: dict[str, str] = {}
         for name in _matching(listing, start, end):
             whole = os.path.join(folder, name + slash + rest)
             if slash and not os.path.isfile(whole):
                 continue
             slot = name[len(start) : len(name) - len(end)]
-            slot = os.path.splitext(slot)[0] if path.ends else slot
+            if path.ends and "." in slot:
+                slot = slot.rpartition(".")[0]
             other = found.setdefault(slot, whole)
             if other != whole:
                 raise SourceError(
@@ -131,14 +133,21 @@ class GlobExpander:
                 )
         return sorted(found.items(), key=lambda pair: natural_key(pair[0]))
 
-    def _inside(self, folder: str) -> bool:
-        return (os.path.realpath(folder) + os.sep).startswith(self._real_root)
-
     def _listing(self, folder: str, *, folders: bool) -> _Listing | None:
+        """The files or folders in a folder; None where it may not be listed."""
         key = (folder, folders)
         if key in self._listings:
             self._listings.move_to_end(key)
             return self._listings[key]
+        listing = self._list(folder, folders=folders)
+        self._listings[key] = listing
+        if len(self._listings) > _KEPT_LISTINGS:
+            self._listings.popitem(last=False)
+        return listing
+
+    def _list(self, folder: str, *, folders: bool) -> _Listing | None:
+        if "\0" in folder or not self._inside(folder):
+            return None
         try:
             with os.scandir(folder) as entries:
                 names = [
@@ -148,15 +157,14 @@ class GlobExpander:
                     and (entry.is_dir() if folders else entry.is_file())
                 ]
         except (FileNotFoundError, NotADirectoryError):
-            listing = None
+            return _Listing([], [])
         except OSError as error:
             raise SourceError(f"the folder {folder} cannot be listed: {error.strerror}") from error
-        else:
-            listing = _Listing(sorted(names), sorted(name[::-1] for name in names))
-        self._listings[key] = listing
-        if len(self._listings) > _KEPT_LISTINGS:
-            self._listings.popitem(last=False)
-        return listing
+        return _Listing(sorted(names), sorted(name[::-1] for name in names))
+
+    def _inside(self, folder: str) -> bool:
+        real = os.path.realpath(folder).rstrip(os.sep) + os.sep
+        return real.startswith(self._real_root)
 
 
 def traverses(values: Sequence[str]) -> bool:
@@ -164,9 +172,12 @@ def traverses(values: Sequence[str]) -> bool:
     return any(".." in value and ".." in value.replace("\\", "/").split("/") for value in values)
 
 
-def outside(root: str, path: str) -> str:
-    """A path that is refused when opened, for one that a column's value would bend."""
-    return os.path.join(root, os.pardir, os.path.relpath(path, root).lstrip("./") or "_")
+def refused(root: str) -> str:
+    """The path that stands for one that a column's value would bend.
+
+    It exists and lies outside the root, so that reading it is a failure and never absence.
+    """
+    return os.path.join(root, os.pardir)
 
 
 def _matching(listing: _Listing, start: str, end: str) -> list[str]:

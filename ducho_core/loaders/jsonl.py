@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ducho_core.errors import SourceError, UsageError
 from ducho_core.loaders.delimited import codec, undecodable
-from ducho_core.loaders.options import TableOptions
 from ducho_core.loaders.reading import Column, Reader, check_file, rows_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import pyarrow as pa
+
+    from ducho_core.loaders.options import TableOptions
 
 _DELIMITED_ONLY = ("separator", "header")
 
@@ -39,9 +41,8 @@ class JsonLinesReader(Reader):
         kinds: dict[str, Column] = {}
         for number, (_, _, row) in enumerate(self._rows()):
             if number == options.sample:
-                self.remarks = (
-                    f"{self.name}: its columns are those of the first {number} lines",
-                )
+                self.remarks = (f"{self.name}: its columns are those of the first {number} lines",)
+                self.hint = "; raise the option sample if it comes later"
                 break
             for name, value in row.items():
                 self._learn(kinds, name, value)
@@ -59,7 +60,7 @@ class JsonLinesReader(Reader):
         for line, offset, row in self._rows():
             for (name, convert), column in zip(readers, values, strict=True):
                 value = row.get(name)
-                if value is None or type(value) is str and convert is _text:
+                if value is None or (type(value) is str and convert is _text):
                     column.append(value)
                     continue
                 try:
@@ -96,10 +97,8 @@ class JsonLinesReader(Reader):
         return pa.record_batch(arrays, names=list(names))
 
     def _rows(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
-        """Line numbers, counted from 1, bytes read so far, and objects; blank lines are passed over."""
-        decode = json.JSONDecoder(
-            parse_int=str, parse_float=str, parse_constant=_constant
-        ).decode
+        """Line numbers from 1, bytes read so far, and objects; blank lines are passed over."""
+        decode = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_constant).decode
         offset = 0
         with open(self.path, "rb", buffering=2**18) as file:
             for number, raw in enumerate(file, 1):

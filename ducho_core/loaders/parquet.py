@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -15,7 +14,9 @@ from ducho_core.loaders.options import TableOptions
 from ducho_core.loaders.reading import Column, Kind, Reader, check_file, rows_for
 
 if TYPE_CHECKING:
-    Array = pa.Array
+    from collections.abc import Iterator, Sequence
+
+    pa.Array = pa.Array
 
 
 class ParquetReader(Reader):
@@ -46,9 +47,7 @@ class ParquetReader(Reader):
         if twice:
             raise SourceError(f"{path} has {len(twice)} names twice, such as {twice[0]!r}")
         self._types = {name: kind for field in schema for name, kind in _flat(field)}
-        self._tops = {
-            name: field.name for field in schema for name, _ in _flat(field)
-        }
+        self._tops = {name: field.name for field in schema for name, _ in _flat(field)}
         self.columns = tuple(_column(name, kind) for name, kind in self._types.items())
         self._bytes_per_row = _bytes_per_row(metadata, schema.names)
         self.sample = self._first_row()
@@ -70,7 +69,7 @@ class ParquetReader(Reader):
     def where(self, row: int) -> str:
         return f"row {row + 1}"
 
-    def _take(self, batch: pa.RecordBatch, name: str, done: int) -> Array:
+    def _take(self, batch: pa.RecordBatch, name: str, done: int) -> pa.Array:
         top = self._tops[name]
         array = _storage(batch.column(top))
         if name != top:
@@ -89,11 +88,11 @@ class ParquetReader(Reader):
                 f" bytes that are no UTF-8 text"
             ) from error
 
-    def _check_filled(self, name: str, array: Array, content: Array, done: int) -> None:
+    def _check_filled(self, name: str, array: pa.Array, content: pa.Array, done: int) -> None:
         path = pc.struct_field(array, "path")
         unfilled = pc.and_(pc.is_null(content), pc.is_valid(path))
         if pc.any(unfilled).as_py():
-            row = pc.index(unfilled, True).as_py()  # noqa: FBT003
+            row = pc.index(unfilled, True).as_py()
             raise SourceError(
                 f"{self.path}, {self.where(done + row)}: column {name!r} names the file"
                 f" {path[row].as_py()!r} and does not hold it; use the column {name}.path, or"
@@ -109,7 +108,7 @@ class ParquetReader(Reader):
         return {name: value for name, value in first.items() if value is not None}
 
 
-def as_column(array: Array) -> Array:
+def as_column(array: pa.Array) -> pa.Array:
     """Turn an array into ``string``, ``list<string>``, ``binary`` or ``list<binary>``.
 
     Raises:
@@ -134,14 +133,12 @@ def as_column(array: Array) -> Array:
     return array if kind == pa.string() else array.cast(pa.string())
 
 
-def _with_values(array: Array, values: Array) -> Array:
+def _with_values(array: pa.Array, values: pa.Array) -> pa.Array:
     mask = pc.is_null(array) if array.null_count else None
-    return pa.ListArray.from_arrays(
-        array.offsets, values, mask=mask
-    )
+    return pa.ListArray.from_arrays(array.offsets, values, mask=mask)
 
 
-def _storage(array: Array) -> Array:
+def _storage(array: pa.Array) -> pa.Array:
     return array.storage if isinstance(array.type, pa.BaseExtensionType) else array
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +11,8 @@ from ducho_core.errors import SourceError
 from ducho_core.loaders.suggest import file_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import pyarrow as pa
 
 MAX_ROWS = 8192
@@ -50,6 +51,7 @@ class Reader(ABC):
         columns: its columns, in order.
         sample: column name to the first row's text, for guesses.
         remarks: what the reader had to decide.
+        hint: one more sentence for a column that is not there.
     """
 
     def __init__(self, path: str) -> None:
@@ -58,6 +60,7 @@ class Reader(ABC):
         self.columns: tuple[Column, ...] = ()
         self.sample: dict[str, str] = {}
         self.remarks: tuple[str, ...] = ()
+        self.hint = ""
 
     @abstractmethod
     def read(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:

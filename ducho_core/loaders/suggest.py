@@ -6,11 +6,12 @@ import difflib
 import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from ducho_core.catalogue import Binding
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -35,7 +36,7 @@ def closest(name: str, names: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` or nothing, to append to a message."""
+    """`` (did you mean 'x'?)`` or nothing, to append to a message."""
     found = closest(name, names)
     return f" (did you mean {found!r}?)" if found else ""
 
@@ -68,6 +69,8 @@ def command(source: str, binding: Binding, *extra: str, **changes: Any) -> str:
     flags += [f"--audio {_quote(wanted.audio)}"] if wanted.audio is not None else []
     flags += ["--slots first"] if wanted.slots == "first" else []
     flags += [f"--root {_quote(wanted.root)}"] if wanted.root is not None else []
+    flags += [f"--null {_quote(','.join(wanted.nulls))}"] if wanted.nulls else []
+    flags += [f"--clean {','.join(wanted.cleaning)}"] if wanted.cleaning else []
     return " ".join(["ducho extract", _quote(source), "…", *flags, *extra])
 
 

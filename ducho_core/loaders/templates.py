@@ -23,15 +23,19 @@ A null field goes together with what belongs to it, by these rules:
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ducho_core.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-_JOINERS = ",;:/|&+-–—~=_•·*\\"
-_CLOSERS = ")]}»”’\"'"
+_JOINERS = ",;:/|&+-–—~=_•·*\\"  # noqa: RUF001 - dashes are meant
+_OPENERS = "([{«“‘\"'"  # noqa: RUF001 - so are quotes
+_CLOSERS = ")]}»”’\"'"  # noqa: RUF001
 _ENDS = ".!?…。！？"  # noqa: RUF001 - full-width marks are meant
 _PAIRS = {"(": ")", "[": "]", "{": "}", "«": "»", "“": "”"}
 _BOUNDARY = re.compile(
@@ -107,7 +111,7 @@ class Template:
         prefix, between, outro = self._parted()
         groups = _groups(self.literals)
         pieces = [prefix + _opening(between, groups, -1, there[0]).intro]
-        for position, following in zip(there, there[1:], strict=False):
+        for position, following in itertools.pairwise(there):
             if following == position + 1:
                 pieces.append(self.literals[following])
                 continue
@@ -197,7 +201,7 @@ def _part_glued(literal: str) -> _Between:
     if joiner:
         return _Between(literal[: joiner.start()], joiner[0], literal[joiner.end() :])
     rest = literal.lstrip(_CLOSERS + _ENDS)
-    middle = rest.rstrip("([{«“‘\"'")
+    middle = rest.rstrip(_OPENERS)
     return _Between(literal[: len(literal) - len(rest)], middle, rest[len(middle) :])
 
 
@@ -250,9 +254,7 @@ def _ending(
     """What follows a field: its own, brackets that close, the end mark of null fields."""
     own = between[field + 1].after
     own += "".join(
-        group.closer
-        for group in reversed(groups)
-        if group.first <= field < group.last < following
+        group.closer for group in reversed(groups) if group.first <= field < group.last < following
     )
     if not own.rstrip(_CLOSERS).endswith(tuple(_ENDS)):
         for null in range(field + 1, following):
