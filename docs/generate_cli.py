@@ -32,7 +32,8 @@ def page() -> str:
 
 def _sections(command: click.Command, parent: click.Context | None) -> Iterator[str]:
     name = "ducho" if parent is None else command.name
-    with click.Context(command, parent, info_name=name, terminal_width=WIDTH) as context:
+    settings = {"terminal_width": WIDTH, **command.context_settings}
+    with click.Context(command, parent, info_name=name, **settings) as context:
         yield f"\n## {context.command_path}\n\n```text\n{command.get_help(context).strip()}\n```\n"
         if isinstance(command, click.Group):
             for child in command.list_commands(context):
