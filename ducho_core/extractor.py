@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 import msgspec
@@ -115,6 +116,9 @@ class Extractor(ABC):
 
     outputs: tuple[Output, ...]
     """All outputs, every ``dim`` known."""
+
+    circumstances: Mapping[str, JSON] = MappingProxyType({})
+    """Device, threads and the like: recorded with each run, never part of the SPEC."""
 
     threadsafe_prepare: ClassVar[bool] = True
     """False where ``prepare_many`` must not run in several threads at once."""

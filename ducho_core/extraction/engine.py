@@ -10,11 +10,11 @@ from ducho_core.extraction.worker import Worker
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ducho_core.extraction.job import ChunkResult, Job
     from ducho_core.extraction.preparing import Chunk
-    from ducho_core.extractor import Extractor
+    from ducho_core.extractor import JSON, Extractor
 
 
 class Engine(ABC):
@@ -24,6 +24,10 @@ class Engine(ABC):
         stop: set when the user wants to stop; no further chunk is begun then.
         say: told what the user should know.
         on_items: told how many items have been dealt with since it was told last.
+
+    Attributes:
+        load_seconds: spent loading extractors so far.
+        circumstances: what the loaded extractor says of its device; recorded, never hashed.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class Engine(ABC):
         self.say = say
         self.on_items = on_items
         self.load_seconds = 0.0
+        self.circumstances: Mapping[str, JSON] = {}
 
     @abstractmethod
     def run(self, job: Job, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
@@ -64,6 +69,7 @@ class LocalEngine(Engine):
             begun = time.perf_counter()
             self._extractor = job.load()
             self._loaded_for = job.resolved
+            self.circumstances = dict(self._extractor.circumstances)
             self.load_seconds += time.perf_counter() - begun
         worker = Worker(job, self._extractor, stop=self.stop, say=self.say, on_items=self.on_items)
         yield from worker.process(chunks)

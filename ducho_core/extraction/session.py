@@ -7,14 +7,12 @@ import platform
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ducho_core import __version__
 from ducho_core.errors import UsageError
 from ducho_core.extraction.interrupt import Interruption
 from ducho_core.extraction.job import Job
@@ -24,6 +22,7 @@ from ducho_core.extraction.report import Report
 from ducho_core.extraction.request import ExtractionRequest, merge_options
 from ducho_core.extraction.settings import Target, make_targets
 from ducho_core.extraction.spool import Spool
+from ducho_core.extraction.versions import versions_behind
 from ducho_core.extractor import ResolveContext, Resolved
 from ducho_core.options import build_options, parse_options
 from ducho_core.store import Store
@@ -282,7 +281,8 @@ class Session:
             self._observer.finished()
             report.loaded = engine.load_seconds > loaded_before
             report.seconds["load"] = engine.load_seconds - loaded_before
-            writer.write_run(run_id, "end", {"finished": _now(), **report.as_dict()})
+            end = {"finished": _now(), "extractor": engine.circumstances, **report.as_dict()}
+            writer.write_run(run_id, "end", end)
 
     def _job(self, store: Store, resolved: Resolved, target: Target, run_id: str) -> Job:
         request, spec = self._request, self._spec
@@ -318,7 +318,7 @@ class Session:
             "machine": platform.machine(),
             "system": platform.system(),
             "processors": os.cpu_count(),
-            "versions": _versions(self._found.distribution),
+            "versions": versions_behind(self._found.distribution),
         }
 
 
@@ -365,26 +365,6 @@ def _spool_in(writer: SetWriter) -> Iterator[Any]:
     finally:
         for spool in made:
             spool.close()
-
-
-def _versions(distribution: str) -> dict[str, str]:
-    names = {"ducho-core", distribution, "numpy", "pyarrow"}
-    try:
-        requirements: Sequence[str] = metadata.requires(distribution) or []
-    except metadata.PackageNotFoundError:
-        requirements = []
-    for requirement in requirements:
-        name = requirement.split(";")[0].split("[")[0]
-        for stop in "<>=!~ (":
-            name = name.split(stop)[0]
-        names.add(name.strip())
-    versions = {"ducho-core": __version__}
-    for name in sorted(names - {""}):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def _now() -> str:

@@ -189,7 +189,9 @@ def test_broken_pictures_fail_by_name_and_the_rest_is_stored(table, tmp_path):
     for at in range(20):
         picture(tmp_path / "img" / f"p{at}.png", (at, 2 * at, 3 * at))
     whole = (tmp_path / "img" / "p0.png").read_bytes()
-    (tmp_path / "img" / "cut.png").write_bytes(whole[:-20])
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "img" / "cut.png")
+    os.truncate(tmp_path / "img" / "cut.png", 4000)
     (tmp_path / "img" / "page.png").write_text("<html>not found</html>")
     (tmp_path / "img" / "empty.png").touch()
     (tmp_path / "outside.png").write_bytes(whole)
