@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ducho_core import UsageError
+from ducho_core import ItemError, UsageError
 from ducho_hf.quiet import quiet
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ducho_hf.source import ModelSource
+
+_MOST_PIXELS = 2**26
 
 _RECORDED = (
     "do_convert_rgb",
@@ -77,13 +79,14 @@ def preprocessing(processor: Any, backend: str) -> dict[str, Any]:
 
 
 def draft_size(processor: Any) -> tuple[int, int] | None:
-    """Width and height, with a margin of two, below which a JPEG need not be decoded."""
-    size = processor.to_dict().get("size") or {}
-    if not processor.to_dict().get("do_resize"):
-        return None
+    """Size that a JPEG may be decoded down to: twice the longest side that is needed."""
+    settings = processor.to_dict()
+    size = settings.get("size") or {}
     edges = [size.get(name) for name in ("shortest_edge", "height", "width")]
     known = [edge for edge in edges if isinstance(edge, int)]
-    return (2 * max(known), 2 * max(known)) if known else None
+    if not settings.get("do_resize") or not known:
+        return None
+    return 2 * max(known), 2 * max(known)
 
 
 class ImagePreparation:
@@ -99,6 +102,7 @@ class ImagePreparation:
 
     def __init__(self, processor: Any) -> None:
         self._whole = processor
+        self._shortest: int = (processor.to_dict().get("size") or {}).get("shortest_edge") or 0
         self._geometry: Any = None
         self._table: npt.NDArray[np.float32] | None = None
         self._try_table()
@@ -109,7 +113,19 @@ class ImagePreparation:
         return self._table is not None
 
     def prepare(self, image: Image.Image) -> dict[str, npt.NDArray[np.generic]]:
-        """One image's arrays, without the batch axis: ``pixel_values`` and what else there is."""
+        """One image's arrays, without the batch axis: ``pixel_values`` and what else there is.
+
+        Raises:
+            ItemError: ``extreme_aspect_ratio``: resizing its short side to what the model needs
+                would make an image of more than 2**26 pixels.
+        """
+        short, long = sorted(image.size)
+        if self._shortest**2 * long / short > _MOST_PIXELS:
+            raise ItemError(
+                0,
+                "extreme_aspect_ratio",
+                f"an image of {image.width} x {image.height} pixels is too narrow for this model",
+            )
         processor = self._geometry if self.uint8 else self._whole
         made = processor(images=image, return_tensors="np")
         return {name: np.ascontiguousarray(array[0]) for name, array in made.items()}

