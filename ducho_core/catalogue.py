@@ -52,6 +52,7 @@ class Binding:
         root: folder that every referenced path must lie in; None means the source's folder.
         nulls: cell contents that mean null beside the empty cell.
         cleaning: text cleanings to apply, in order.
+        other_flags: the rest of the user's command, for messages with a command to paste.
     """
 
     accepts: tuple[Modality, ...]
@@ -64,3 +65,4 @@ class Binding:
     root: str | None = None
     nulls: tuple[str, ...] = ()
     cleaning: tuple[str, ...] = ()
+    other_flags: str = "…"

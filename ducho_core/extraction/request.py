@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from ducho_core.specs import ExtractorSpec
 
 Names = tuple[str, ...]
+
+DEFAULT_STORE = "features"
+
+_FLAGS = {"options": "-o", "loader_options": "-l"}
+_ELSEWHERE = {
+    "source", "plugin", "key", "text", "image", "audio", "slots", "root", "null", "clean",
+}  # fmt: skip
+"""Fields that a loader writes into its messages by itself."""
 
 
 class ExtractionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,8 +68,13 @@ class ExtractionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     retry_failed: Annotated[bool, option(help="try failed items again")] = False
     rehash: Annotated[bool, option(help="hash every input again")] = False
 
-    def binding(self, spec: ExtractorSpec) -> Binding:
-        """The flags about keys and inputs, as a loader takes them."""
+    def binding(self, spec: ExtractorSpec, store: str) -> Binding:
+        """The flags about keys and inputs, as a loader takes them.
+
+        Args:
+            spec: the extractor, which says what inputs it can take.
+            store: the store's folder, for messages with a command to paste.
+        """
         return Binding(
             accepts=spec.inputs,
             multiple_texts=spec.multiple_texts,
@@ -72,7 +86,27 @@ class ExtractionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             root=self.root,
             nulls=self.null,
             cleaning=self.clean,
+            other_flags=self._other_flags(store),
         )
+
+    def _other_flags(self, store: str) -> str:
+        flags = ["--plugin", self.plugin]
+        if store != DEFAULT_STORE:
+            flags += ["--store", store]
+        for field in msgspec.structs.fields(type(self)):
+            value = getattr(self, field.name)
+            if field.name in _ELSEWHERE or value == field.default:
+                continue
+            flag = _FLAGS.get(field.name, f"--{field.name.replace('_', '-')}")
+            if value is True:
+                flags.append(flag)
+            elif isinstance(value, Mapping):
+                flags += [part for key, one in value.items() for part in (flag, f"{key}={one}")]
+            elif isinstance(value, tuple):
+                flags += [part for one in value for part in (flag, one)]
+            else:
+                flags += [flag, str(value)]
+        return shlex.join(flags)
 
 
 def merge_options(

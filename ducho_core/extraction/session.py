@@ -178,7 +178,7 @@ class Session:
         else:
             parsed, _ = parse_options(found.canonical, found.options_type(), None, options)
         loader: Loader = found.import_implementation().open(
-            request.source, request.binding(self._spec), parsed
+            request.source, request.binding(self._spec, str(self._store_path)), parsed
         )
         return loader
 

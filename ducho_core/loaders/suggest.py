@@ -71,7 +71,7 @@ def command(source: str, binding: Binding, *extra: str, **changes: Any) -> str:
     flags += [f"--root {_quote(wanted.root)}"] if wanted.root is not None else []
     flags += [f"--null {_quote(','.join(wanted.nulls))}"] if wanted.nulls else []
     flags += [f"--clean {','.join(wanted.cleaning)}"] if wanted.cleaning else []
-    return " ".join(["ducho extract", _quote(source), "…", *flags, *extra])
+    return " ".join(["ducho extract", _quote(source), wanted.other_flags, *flags, *extra])
 
 
 def guesses(
