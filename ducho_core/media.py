@@ -92,6 +92,11 @@ class Media:
                 "format_not_allowed",
                 f"{self.name} is no image of an allowed format ({', '.join(IMAGE_FORMATS)})",
             ) from error
+        except Image.DecompressionBombError as error:
+            # Pillow has a limit of its own, twice ours, and looks before we can.
+            raise ItemError(
+                0, "too_many_pixels", f"{self.name} is over the limit of {MAX_PIXELS} pixels"
+            ) from error
         except MemoryError:
             raise
         except Exception as error:  # decoders raise whatever a broken file leads them to
