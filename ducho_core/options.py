@@ -254,7 +254,10 @@ def _leaf_value(spec_name: str, leaf: Leaf, value: Any) -> Any:
     except msgspec.ValidationError as error:
         problem = readable(error)
     except OSError as error:
-        problem = f"the file cannot be read ({error.strerror}); a text with a leading @ is @@..."
+        problem = (
+            f"the file {error.filename!r} cannot be read ({error.strerror}); a text that begins"
+            " with @ is written @@"
+        )
     except ValueError as error:
         problem = str(error)
     else:
