@@ -12,7 +12,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ducho_core.errors import StoreError
@@ -78,22 +78,31 @@ def put_bytes(target: Path, temporary_folder: Path, content: bytes) -> bool:
     return put_if_absent(target, temporary_folder, fill, needed=len(content))
 
 
-def make_folders(path: Path) -> None:
+def make_folders(path: Path, inside: Sequence[str] = ()) -> None:
     """Create a folder and its missing parents so that they survive a power cut.
 
+    Args:
+        path: the folder.
+        inside: names of folders to create in it.
+
     Raises:
-        StoreError: it cannot be created.
+        StoreError: one cannot be created.
     """
-    missing = []
-    while not path.is_dir():
-        missing.append(path)
-        path = path.parent
+    missing, parent = [], path
+    while not parent.is_dir():
+        missing.append(parent)
+        parent = parent.parent
     try:
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)
             sync_folder(folder.parent)
+        absent = [name for name in inside if not (path / name).is_dir()]
+        for name in absent:
+            (path / name).mkdir(exist_ok=True)
+        if absent:
+            sync_folder(path)
     except OSError as error:
-        raise explain(error, missing[0], 0) from error
+        raise explain(error, path, 0) from error
 
 
 def probe(folder: Path) -> None:
@@ -126,7 +135,7 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
 
 def explain(error: OSError, target: Path, needed: int) -> StoreError:
     """Turn an operating system error into a message that says what to do."""
-    reason = error.strerror or str(error)
+    reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in _FULL:
         free = _free(target.parent)
         return StoreError(

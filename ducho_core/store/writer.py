@@ -59,8 +59,7 @@ class SetWriter:
         Raises:
             StoreError: they cannot be written, or the folder holds another SPEC.
         """
-        for name in layout.SET_FOLDERS:
-            make_folders(path / name)
+        make_folders(path, layout.SET_FOLDERS)
         put_bytes(path / layout.SPEC_FILE, path / "tmp", specs.canonical_json(spec))
         return cls.open(path)
 
