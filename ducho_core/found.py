@@ -94,7 +94,7 @@ def _implementation(found: object, spec: PluginSpec, who: str) -> type[Any]:
         wanted = "a class" if base is object else f"a subclass of ducho_core.{base.__name__}"
         raise ContractError(f"{who}: {spec.implementation} is not {wanted}")
     if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise ContractError(f"{who}: {spec.implementation} does not define {missing}")
     return found
 

@@ -82,7 +82,7 @@ class OptionTable:
         Raises:
             ContractError: a name is there already, has no help, or is ``since`` with no default.
         """
-        taken = {one.path[0] for one in (*self.leaves.values(), *self.groups.values())}
+        taken = {name.partition(".")[0] for name in (*self.leaves, *self.groups)}
         both = sorted(taken & {one.name for one in msgspec.structs.fields(struct)})
         if both:
             raise ContractError(

@@ -21,7 +21,7 @@ from ducho_core.switches import BUILT_IN
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-State = Literal["listed", "loaded", "broken", "disabled", "collision"]
+State = Literal["installed", "loaded", "broken", "disabled", "collision"]
 
 _PUBLISHED = {"hf": "ducho-hf", "starter": "ducho-starter", "timm": "ducho-timm"}
 """Plugins of this project, whose distributions may be named to somebody who lacks them."""
@@ -36,7 +36,7 @@ class PluginRecord:
         distribution: the distribution that claims it.
         version: that distribution's version.
         module: the module that holds its hooks.
-        state: ``listed`` (installed, not imported yet), ``loaded``, ``broken``, ``disabled``
+        state: ``installed`` (not imported yet), ``loaded``, ``broken``, ``disabled``
             (by the user) or ``collision`` (another distribution claims the name too).
         error: why it is broken, disabled or in collision; else None.
     """
@@ -45,7 +45,7 @@ class PluginRecord:
     distribution: str
     version: str
     module: str
-    state: State = "listed"
+    state: State = "installed"
     error: PluginError | None = None
 
 

@@ -134,7 +134,9 @@ class Registry:
             records[0].state, records[0].error = "broken", error
             raise
         self._loaded[name] = loaded
-        records[0].state = "broken" if loaded.problems else "loaded"
+        records[0].state = "loaded"
+        if loaded.problems:
+            records[0].state, records[0].error = "broken", loaded.problems[0].error
         return loaded
 
     def specs(self, name: str) -> list[Found[PluginSpec]]:
