@@ -53,13 +53,16 @@ class ParquetReader(Reader):
         self.sample = self._first_row()
 
     def read(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        tops = list(dict.fromkeys(self._tops[name] for name in names))
-        width = sum(self._bytes_per_row.get(top, 0.0) for top in tops)
+        width = sum(
+            self._bytes_per_row.get(top, 0.0) for top in {self._tops[one] for one in names}
+        )
         done = 0
         try:
             # Buffered, or a whole column chunk of embedded images would lie in memory.
             with pq.ParquetFile(self.path, buffer_size=2**20, pre_buffer=False) as file:
-                for batch in file.iter_batches(rows_for(width), columns=tops):
+                for batch in file.iter_batches(
+                    rows_for(width), columns=list(dict.fromkeys(names))
+                ):
                     arrays = [self._take(batch, name, done) for name in names]
                     done += batch.num_rows
                     yield pa.record_batch(arrays, names=list(names))
@@ -100,7 +103,11 @@ class ParquetReader(Reader):
             )
 
     def _first_row(self) -> dict[str, str]:
-        texts = [column.name for column in self.columns if column.kind == "text"]
+        texts = [
+            one.name
+            for one in self.columns
+            if one.kind == "text" and one.name in self._tops.values()
+        ]
         batch = next(iter(self.read(texts)), None) if texts else None
         if batch is None:
             return {}

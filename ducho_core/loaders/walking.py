@@ -46,7 +46,9 @@ def walk(folder: str, root: str) -> Walk:
                         found.files.append(_checked(path, folder))
                         continue
                     real = os.path.realpath(entry.path) if entry.is_symlink() else ""
-                    if real and (real in above or not (real + os.sep).startswith(top)):
+                    if real in above:
+                        continue
+                    if real and not (real + os.sep).startswith(top):
                         found.links.append(path)
                         continue
                     inner = real or os.path.join(above[-1], entry.name)
