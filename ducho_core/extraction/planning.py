@@ -368,17 +368,17 @@ class Planner:
     def _refuse_all_absent(self, window: Window, rows: int) -> None:
         lines = []
         for one in self._fields:
-            if one.storage == "path":
-                values = window.rows.column(one.name).drop_null()
-                where = values[0].as_py() if len(values) else "no path: every cell is empty"
-                lines.append(f"  {one.name}: {where}")
-            else:
-                columns = ", ".join(one.columns) or one.name
-                lines.append(f"  {one.name}: column {columns} is empty")
+            if window.validators[one.name][0] is not None:
+                continue
+            where = window.rows.column(one.name)[0].as_py()
+            if where is None:
+                columns = ", ".join(one.columns)
+                where = f"empty: {columns}" if columns else "empty"
+            lines.append(f"  {one.name}: {where}")
         looked = "\n".join(lines)
         raise UsageError(
             f"none of the first {rows} items has what this extractor needs, so the template or"
-            f" column must be wrong. The first item was looked for at:\n{looked}"
+            f" column must be wrong. The first one lacks\n{looked}"
         )
 
     def _refuse_duplicates(self, window: Window, at: npt.NDArray[np.int64]) -> None:

@@ -28,6 +28,17 @@ def test_a_model_is_cast_laid_out_and_set_to_evaluation() -> None:
     assert not weight.requires_grad
 
 
+def test_depthwise_filters_keep_their_sums_in_bfloat16() -> None:
+    torch.manual_seed(0)
+    model = nn.Conv2d(64, 64, 5, groups=64)
+    sums = model.weight.detach().sum((1, 2, 3))
+    plain = model.weight.detach().bfloat16().double().sum((1, 2, 3))
+    ready = prepare_model(model, Precision(compute_dtype="bfloat16"), CPU)
+    kept = ready.weight.double().sum((1, 2, 3))
+    assert (kept - sums).abs().max() < 0.5 * (plain - sums).abs().max()
+    assert (kept - sums).abs().max() <= 0.2 / 256
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_results_are_contiguous_float32(dtype: torch.dtype) -> None:
     array = to_numpy(torch.arange(6, dtype=dtype).reshape(2, 3).T)

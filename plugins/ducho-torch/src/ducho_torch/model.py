@@ -14,6 +14,7 @@ from torch import nn
 from ducho_core import DeviceMemoryError
 from ducho_torch.folding import fold_batch_norm
 from ducho_torch.precision import Precision, computing
+from ducho_torch.rounding import round_depthwise
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -58,6 +59,7 @@ def prepare_model(
             batch = torch.randn((2, *example), generator=generator).to(device)
             with computing(Precision(), device):
                 fold_batch_norm(model.float(), batch, keep=keep)
+        round_depthwise(model, precision.dtype)
         model = model.to(dtype=precision.dtype)
         if precision.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
