@@ -13,11 +13,11 @@ import torch
 from ducho_timm import TimmExtractor, WeightsSource
 from ducho_torch import load_weights
 
-torch.set_num_threads(1)  # tiny models: threads would only wait for each other
-
 sys.path.insert(0, str(Path(__file__).parent))
 
 import timm_kit as kit
+
+torch.set_num_threads(1)  # tiny models: threads would only wait for each other
 
 
 @pytest.fixture(scope="session")
