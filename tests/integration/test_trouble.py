@@ -1,16 +1,13 @@
-"""Runs that are interrupted, killed, refused by the disk, or that share a set."""
+"""Runs that the disk refuses."""
 
 from __future__ import annotations
 
 import ctypes
 import json
 import os
-import random
 import resource
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -38,14 +35,6 @@ def start(many: Path, store: Path, **more) -> subprocess.Popen[str]:
     )
 
 
-def wait_for_chunks(store: Path, process: subprocess.Popen[str], count: int = 1) -> None:
-    deadline = time.monotonic() + 60
-    while len(list(store.glob("*/*/*/data/*.parquet"))) < count:
-        assert time.monotonic() < deadline
-        assert process.poll() is None, "it ended before it could be disturbed"
-        time.sleep(0.005)
-
-
 def finish(many: Path, store: Path) -> dict:
     process = start(many, store)
     output, errors = process.communicate(timeout=120)
@@ -61,47 +50,6 @@ def check_complete(store: Path) -> None:
     assert len(ids) == len(set(ids)) == ROWS
     for path in store.glob("*/*/*/data/*"):
         pq.read_table(path)
-
-
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_goes_on_where_it_stopped(
-    many: Path, tmp_path: Path, signal_number: signal.Signals
-) -> None:
-    store = tmp_path / "features"
-    process = start(many, store)
-    wait_for_chunks(store, process)
-    process.send_signal(signal_number)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal_number, errors
-    assert "Traceback" not in errors
-    (report,) = json.loads(output)
-    assert report["interrupted"]
-    assert 0 < report["stored"] < ROWS
-    assert not list(store.glob("*/*/*/tmp/*"))
-    assert finish(many, store)["stored"] == ROWS - report["stored"]
-    check_complete(store)
-
-
-def test_killed_at_random_moments(many: Path, tmp_path: Path) -> None:
-    store, rng = tmp_path / "features", random.Random(1)
-    for _ in range(5):
-        process = start(many, store)
-        time.sleep(rng.uniform(0.3, 1.5))
-        process.kill()
-        process.communicate()
-        for path in store.glob("*/*/*/data/*"):
-            pq.read_table(path)
-    finish(many, store)
-    check_complete(store)
-
-
-def test_two_processes_on_one_set(many: Path, tmp_path: Path) -> None:
-    store = tmp_path / "features"
-    processes = [start(many, store) for _ in range(2)]
-    for process in processes:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-    check_complete(store)
 
 
 def heed_permissions() -> None:
