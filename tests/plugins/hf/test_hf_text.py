@@ -141,16 +141,19 @@ def test_of_an_encoder_decoder_the_encoder(context, t5, texts, vectors, relative
     encoder = transformers.T5EncoderModel.from_pretrained(t5, dtype=torch.float32)
     mask, output = reference(t5, texts, model=encoder)
     extractor = loaded(context, model=str(t5))
-    assert relative(
-        vectors(extractor, items(texts))["mean"], mean(output.last_hidden_state, mask)
-    ) <= 1e-5
+    assert (
+        relative(vectors(extractor, items(texts))["mean"], mean(output.last_hidden_state, mask))
+        <= 1e-5
+    )
 
 
 def test_of_clip_the_text_tower(context, clip, texts, vectors, relative):
     tower = transformers.CLIPTextModel.from_pretrained(clip, dtype=torch.float32)
     _, output = reference(clip, texts, model=tower)
     extractor = loaded(context, model=str(clip), pooling=("pooler",))
-    assert relative(vectors(extractor, items(texts))["pooler"], output.pooler_output.numpy()) <= 1e-5
+    assert (
+        relative(vectors(extractor, items(texts))["pooler"], output.pooler_output.numpy()) <= 1e-5
+    )
 
 
 def test_another_tokenizer(context, bert, make_tokenizer, tmp_path):

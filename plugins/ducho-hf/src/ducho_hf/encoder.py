@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any, Literal
 
 from ducho_torch import memory_errors
@@ -122,6 +123,15 @@ def load_encoder(
         return model.eval().requires_grad_(False).to(device)  # noqa: FBT003
 
 
+def refused_pickle(source: ModelSource) -> UsageError:
+    """The error for pickled weights that hold more than tensors."""
+    return UsageError(
+        f"the weights of {source.name!r} are pickled and hold more than tensors, which would run"
+        " code when loaded, and are refused; take a revision with model.safetensors, or save the"
+        " model as such (save_pretrained)"
+    )
+
+
 def _load_part(
     source: ModelSource, config: Any, tower: Tower, precision: Precision, *, pooler: bool
 ) -> Any:
@@ -167,6 +177,8 @@ def _load(source: ModelSource, config: Any, precision: Precision) -> tuple[Any, 
             local_files_only=True,
             output_loading_info=True,
         )
+    except pickle.UnpicklingError as error:
+        raise refused_pickle(source) from error
     except (ValueError, OSError, ImportError) as error:
         raise UsageError(
             f"Transformers cannot load the model {source.name!r}: {_first(error)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -16,7 +17,8 @@ from ducho_torch import (
     to_numpy,
 )
 
-from ducho_core import Extractor, Output, ResolveContext, Resolved, Sample
+from ducho_core import Extractor, Output, ResolveContext, Resolved, Sample, UsageError
+from ducho_hf.encoder import refused_pickle
 from ducho_hf.modules import SentenceSettings, read_settings
 from ducho_hf.quiet import quiet
 from ducho_hf.source import ModelSource, locate
@@ -194,8 +196,6 @@ class SentenceExtractor(Extractor):
 def _load_model(
     source: ModelSource, settings: SentenceSettings, precision: Precision, device: torch.device
 ) -> Any:
-    from ducho_core import UsageError
-
     with quiet():
         from sentence_transformers import SentenceTransformer
 
@@ -207,6 +207,8 @@ def _load_model(
                 trust_remote_code=source.code,
                 model_kwargs={"dtype": precision.dtype},
             )
+        except pickle.UnpicklingError as error:
+            raise refused_pickle(source) from error
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise UsageError(
                 f"sentence-transformers cannot load the model {source.name!r}: {error}"
