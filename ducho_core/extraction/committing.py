@@ -174,6 +174,8 @@ class Committer:
         if failures:
             kept = np.delete(kept, list(failures))
         owners = np.asarray(state.owner, np.int64)[kept]
+        if not buffer.filled[owners].all():
+            raise AssertionError("a row without outputs is about to be committed")
         whole = len(kept) == state.rows and bool((owners == kept).all())
         columns: dict[str, pa.Array] = {}
         for name in self._keys:

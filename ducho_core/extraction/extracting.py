@@ -85,9 +85,15 @@ class Batches:
 
 
 class OutputBuffer:
-    """The outputs of one chunk's owner rows."""
+    """The outputs of one chunk's owner rows.
+
+    Attributes:
+        columns: output name to an array of shape (rows, dim) or a list.
+        filled: which rows have been put, shape (rows,).
+    """
 
     def __init__(self, outputs: Sequence[Output], rows: int) -> None:
+        self.filled = np.zeros(rows, dtype=bool)
         self.columns: dict[str, npt.NDArray[np.float32] | list[Any]] = {}
         for output in outputs:
             if output.kind == "embedding":
@@ -98,12 +104,14 @@ class OutputBuffer:
 
     def put(self, rows: Sequence[int], values: Mapping[str, Any]) -> None:
         """Write a batch's values to their rows."""
+        at = np.asarray(rows)
+        self.filled[at] = True
         for name, column in self.columns.items():
             if isinstance(column, list):
                 for row, value in zip(rows, values[name], strict=True):
                     column[row] = value
             else:
-                column[np.asarray(rows)] = values[name]
+                column[at] = values[name]
 
     @property
     def nbytes(self) -> int:

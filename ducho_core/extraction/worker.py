@@ -148,7 +148,8 @@ class Worker:
                 if self._stop.is_set():
                     return None
             if held > self._job.queue_bytes // 2 or not window:
-                self._flush(window, buffer, state)
+                if not self._flush(window, buffer, state):
+                    return None
                 window = []
                 self._outstanding -= held
                 held = 0
