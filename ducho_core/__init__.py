@@ -17,6 +17,7 @@ _EXPORTS = {
     "ContractError": "errors",
     "DeviceMemoryError": "errors",
     "DuchoError": "errors",
+    "Engine": "extraction.engine",
     "EngineSpec": "specs",
     "ExporterSpec": "specs",
     "Extractor": "extractor",
@@ -41,6 +42,7 @@ _EXPORTS = {
     "StoreError": "errors",
     "TransientError": "errors",
     "UsageError": "errors",
+    "extract": "extraction.session",
     "file_digest": "digests",
     "files_digest": "digests",
     "hookimpl": "hookspecs",
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
         TransientError,
         UsageError,
     )
+    from ducho_core.extraction.engine import Engine
+    from ducho_core.extraction.session import extract
     from ducho_core.extractor import (
         Extractor,
         Output,
@@ -91,6 +95,7 @@ __all__ = [
     "ContractError",
     "DeviceMemoryError",
     "DuchoError",
+    "Engine",
     "EngineSpec",
     "ExporterSpec",
     "Extractor",
@@ -115,6 +120,7 @@ __all__ = [
     "TransientError",
     "UsageError",
     "__version__",
+    "extract",
     "file_digest",
     "files_digest",
     "hookimpl",
