@@ -69,8 +69,8 @@ if TYPE_CHECKING:
     from ducho_core.extractor import (
         Extractor,
         Output,
-        Resolved,
         ResolveContext,
+        Resolved,
         RunOptions,
         Sample,
     )
