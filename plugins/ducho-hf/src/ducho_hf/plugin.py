@@ -35,5 +35,6 @@ def ducho_extractors() -> list[ExtractorSpec]:
             options="ducho_hf.options:VisionOptions",
             inputs=("image",),
             batch_size=16,
+            chunk_size=512,
         ),
     ]

@@ -16,6 +16,7 @@ def ducho_extractors() -> list[ExtractorSpec]:
             options="ducho_starter.options:StarterImageOptions",
             inputs=("image",),
             batch_size=32,
+            chunk_size=512,
         ),
         ExtractorSpec(
             name="text",

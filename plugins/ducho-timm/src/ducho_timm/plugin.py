@@ -17,6 +17,6 @@ def ducho_extractors() -> list[ExtractorSpec]:
             run_options="ducho_timm.options:TimmRunOptions",
             default=True,
             batch_size=32,
-            chunk_size=2048,
+            chunk_size=512,
         ),
     ]
