@@ -22,14 +22,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import timm
 import torch
 from _common import arguments, interleave, report
+from ducho_torch import ensure_torchvision
 from PIL import Image
 
 from ducho_core import Media, ResolveContext
 from ducho_core.extraction.session import extract
 from ducho_core.registry import Registry
+
+ensure_torchvision()
+
+import timm  # noqa: E402
 
 if TYPE_CHECKING:
     import argparse

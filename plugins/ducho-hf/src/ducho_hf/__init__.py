@@ -1,3 +1,106 @@
-"""Text and image features from Hugging Face models, for Ducho."""
+"""Text and image features from Hugging Face models, for Ducho.
+
+What other plugins built on Transformers need is exported here; everything is imported on first
+use, so that a light module may import this package.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "3.0.0a1"
+
+_EXPORTS = {
+    "BatchTokenizer": "tokens",
+    "HiddenStates": "hidden",
+    "ImagePreparation": "images",
+    "ModelOptions": "options",
+    "ModelSource": "source",
+    "SentenceExtractor": "sentence",
+    "SentenceOptions": "options",
+    "States": "hidden",
+    "TextExtractor": "text",
+    "TextOptions": "options",
+    "Tokens": "tokens",
+    "VisionExtractor": "vision",
+    "VisionOptions": "options",
+    "draft_size": "images",
+    "layer_count": "encoder",
+    "load_encoder": "encoder",
+    "load_processor": "images",
+    "load_tokenizer": "text",
+    "locate": "source",
+    "only_text": "text",
+    "output_names": "pooling",
+    "pool": "pooling",
+    "preprocessing": "images",
+    "quiet": "silence",
+    "read_config": "encoder",
+    "refused_pickle": "encoder",
+    "resolve_layers": "pooling",
+    "text_limit": "text",
+    "tower_config": "encoder",
+}
+
+if TYPE_CHECKING:
+    from ducho_hf.encoder import (
+        layer_count,
+        load_encoder,
+        read_config,
+        refused_pickle,
+        tower_config,
+    )
+    from ducho_hf.hidden import HiddenStates, States
+    from ducho_hf.images import ImagePreparation, draft_size, load_processor, preprocessing
+    from ducho_hf.options import ModelOptions, SentenceOptions, TextOptions, VisionOptions
+    from ducho_hf.pooling import output_names, pool, resolve_layers
+    from ducho_hf.sentence import SentenceExtractor
+    from ducho_hf.silence import quiet
+    from ducho_hf.source import ModelSource, locate
+    from ducho_hf.text import TextExtractor, load_tokenizer, only_text, text_limit
+    from ducho_hf.tokens import BatchTokenizer, Tokens
+    from ducho_hf.vision import VisionExtractor
+
+__all__ = [
+    "BatchTokenizer",
+    "HiddenStates",
+    "ImagePreparation",
+    "ModelOptions",
+    "ModelSource",
+    "SentenceExtractor",
+    "SentenceOptions",
+    "States",
+    "TextExtractor",
+    "TextOptions",
+    "Tokens",
+    "VisionExtractor",
+    "VisionOptions",
+    "__version__",
+    "draft_size",
+    "layer_count",
+    "load_encoder",
+    "load_processor",
+    "load_tokenizer",
+    "locate",
+    "only_text",
+    "output_names",
+    "pool",
+    "preprocessing",
+    "quiet",
+    "read_config",
+    "refused_pickle",
+    "resolve_layers",
+    "text_limit",
+    "tower_config",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'ducho_hf' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"ducho_hf.{_EXPORTS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ducho_torch import memory_errors
 
 from ducho_core import UsageError
-from ducho_hf.quiet import quiet
+from ducho_hf.silence import quiet
 
 if TYPE_CHECKING:
     import torch

