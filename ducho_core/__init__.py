@@ -27,6 +27,7 @@ _EXPORTS = {
     "InputField": "catalogue",
     "ItemError": "errors",
     "KEY_COLUMNS": "catalogue",
+    "KnownModel": "specs",
     "Loader": "loader",
     "LoaderSpec": "specs",
     "Media": "media",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
         ExporterSpec,
         ExtractorSpec,
         FuserSpec,
+        KnownModel,
         LoaderSpec,
     )
     from ducho_core.store import FeatureSet, Store
@@ -104,6 +106,7 @@ __all__ = [
     "FuserSpec",
     "InputField",
     "ItemError",
+    "KnownModel",
     "Loader",
     "LoaderSpec",
     "Media",

@@ -188,6 +188,7 @@ def _fault(spec: PluginSpec) -> str:
         "implementation": spec.implementation,
         "options": spec.options,
         "run_options": getattr(spec, "run_options", None),
+        "models": getattr(spec, "models", None),
     }
     for field, target in targets.items():
         if target is None and field != "implementation":

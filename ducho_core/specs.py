@@ -52,6 +52,28 @@ class LoaderSpec(PluginSpec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownModel:
+    """A model that an extractor knows by name, for ``ducho plugins models``.
+
+    Attributes:
+        name: what ``--model`` takes.
+        dim: length of the vector that it gives by default, or None where it is not known.
+        megabytes: size of the download in MB (10^6 bytes), or None.
+        licence: SPDX identifier or the licence's own name, or None where it is not known.
+        remark: one line on what it is good for.
+        as_of: ISO date on which size and licence were looked up; empty for a name out of a
+            library's own registry.
+    """
+
+    name: str
+    dim: int | None = None
+    megabytes: float | None = None
+    licence: str | None = None
+    remark: str = ""
+    as_of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractorSpec(PluginSpec):
     """An extractor.
 
@@ -66,6 +88,8 @@ class ExtractorSpec(PluginSpec):
         batch_size: default cap on the items in a batch.
         batch_budget: default cap on a batch's cost in units of ``Extractor.size``, or None.
         chunk_size: default rows a chunk, the unit of commit.
+        models: import string of a function without arguments that returns an iterable of
+            ``KnownModel``, or None. It may import heavy libraries and must not use a network.
     """
 
     inputs: tuple[Modality, ...]
@@ -78,6 +102,7 @@ class ExtractorSpec(PluginSpec):
     batch_size: int = 32
     batch_budget: int | None = None
     chunk_size: int = 2048
+    models: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
