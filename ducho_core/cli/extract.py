@@ -74,7 +74,7 @@ Running the same command again does what is pending. Exit codes: 0 all stored, 1
 @click.option("--batch-budget", type=click.IntRange(1), help="Cap on a batch's tokens or pixels.")
 @click.option("--chunk-size", type=click.IntRange(1, 1_000_000), help="Rows a chunk.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Threads that prepare items.")
-@click.option("--engine", default="local", show_default=True)
+@click.option("--engine", default="core/local", show_default=True)
 @click.option("--retry-failed", is_flag=True, help="Try failed items again.")
 @click.option("--rehash", is_flag=True, help="Hash every input again.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")

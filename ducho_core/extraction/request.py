@@ -64,7 +64,7 @@ class ExtractionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     batch_budget: Annotated[int | None, option(help="cap on a batch's cost", ge=1)] = None
     chunk_size: Annotated[int | None, option(help="rows a chunk", ge=1, le=1_000_000)] = None
     workers: Annotated[int | None, option(help="threads that prepare items", ge=1, le=256)] = None
-    engine: Annotated[str, option(help="what carries chunks to workers")] = "local"
+    engine: Annotated[str, option(help="what carries chunks to workers")] = "core/local"
     retry_failed: Annotated[bool, option(help="try failed items again")] = False
     rehash: Annotated[bool, option(help="hash every input again")] = False
 

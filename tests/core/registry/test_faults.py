@@ -324,3 +324,14 @@ def test_a_spec_may_say_itself_what_brings_a_missing_package(plugin):
     plugin("good", source, parts="import absent_backend")
     with pytest.raises(PluginLoadError, match="pip install 'backend-gpu>=3'"):
         Registry.discover(env={}).extractor("good").import_implementation()
+
+
+def test_an_extraction_imports_no_plugin_but_the_one_it_names(
+    plugin, ducho, tmp_path, monkeypatch
+):
+    plugin("bad", "raise RuntimeError('imported')")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "items.tsv").write_text("item_id\ttext\n1\tred shoe\n", "utf-8")
+    result = ducho("extract", "items.tsv", "--plugin", "core/hash")
+    assert result.exit_code == 0, result.output
+    assert "bad" not in result.output
