@@ -382,7 +382,8 @@ class Planner:
         )
 
     def _refuse_duplicates(self, window: Window, at: npt.NDArray[np.int64]) -> None:
-        shown = [_key_words(window.rows, self._keys, int(one)) for one in at[:_SHOWN]]
+        words = [_key_words(window.rows, self._keys, int(one)) for one in at]
+        shown = list(dict.fromkeys(words))
         hint = ""
         if self._keys == ("item_id",):
             hint = (
@@ -390,8 +391,8 @@ class Planner:
                 " if an item has several rows, --key item_id=COLUMN --key slot=COLUMN"
             )
         raise SourceError(
-            f"{len(at)} key(s) stand in several rows with different content, first"
-            f" {', '.join(shown)}: a key must name one row{hint}"
+            f"{len(shown)} key(s) stand in several rows with different content, first"
+            f" {', '.join(shown[:_SHOWN])}: a key must name one row{hint}"
         )
 
     def _refuse_changed(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import heapq
 import itertools
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,9 @@ def unknown_key(features: FeatureSet, item_id: str) -> SetNotFoundError:
             f"{features.name} has no row for {item_id!r}: it is {why['status']}"
             f" ({why['code']}: {why['message'][:100]})"
         )
+    if len(features.keys) > 1:
+        row = json.dumps([f"<{name}>" for name in features.keys], ensure_ascii=False)
+        hint += f" KEY is an item_id, or a whole key as a JSON list: '{row}'."
     return SetNotFoundError(f"{features.name} has no row for {item_id!r}.{hint}")
 
 
