@@ -41,6 +41,9 @@ _EXPORTS = {
     "SourceError": "errors",
     "Store": "store",
     "StoreError": "errors",
+    "TableColumn": "loaders.reading",
+    "TableLoader": "loaders.table",
+    "TableReader": "loaders.reading",
     "TransientError": "errors",
     "UsageError": "errors",
     "extract": "extraction.session",
@@ -77,6 +80,8 @@ if TYPE_CHECKING:
     )
     from ducho_core.hookspecs import hookimpl
     from ducho_core.loader import Loader
+    from ducho_core.loaders.reading import TableColumn, TableReader
+    from ducho_core.loaders.table import TableLoader
     from ducho_core.media import Media
     from ducho_core.options import option
     from ducho_core.specs import (
@@ -120,6 +125,9 @@ __all__ = [
     "SourceError",
     "Store",
     "StoreError",
+    "TableColumn",
+    "TableLoader",
+    "TableReader",
     "TransientError",
     "UsageError",
     "__version__",

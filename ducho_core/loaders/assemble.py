@@ -11,7 +11,7 @@ from ducho_core.errors import SourceError
 from ducho_core.loaders.cleaning import clean
 from ducho_core.loaders.globs import GlobExpander, refused, traverses
 from ducho_core.loaders.natural import natural_key
-from ducho_core.loaders.reading import MAX_ROWS, Reader
+from ducho_core.loaders.reading import MAX_ROWS, TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ class Assembler:
         root: absolute path that relative paths are relative to.
     """
 
-    def __init__(self, reader: Reader, settled: Settled, binding: Binding, root: str) -> None:
+    def __init__(self, reader: TableReader, settled: Settled, binding: Binding, root: str) -> None:
         self._reader = reader
         self._settled = settled
         self._root = root

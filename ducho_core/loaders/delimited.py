@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ducho_core.errors import SourceError, UsageError
-from ducho_core.loaders.reading import Column, Reader, check_file, rows_for
+from ducho_core.loaders.reading import TableColumn, TableReader, check_file, rows_for
 from ducho_core.loaders.suggest import AUDIO_SUFFIXES, IMAGE_SUFFIXES, option_flag
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _BOMS = (
 )
 
 
-class DelimitedReader(Reader):
+class DelimitedReader(TableReader):
     """A TSV or CSV file, opened.
 
     Args:
@@ -63,7 +63,7 @@ class DelimitedReader(Reader):
         self._width = len(first)
         names = self._header(first)
         self._positions = {name: position for position, name in enumerate(names) if name}
-        self.columns = tuple(Column(name) for name in self._positions)
+        self.columns = tuple(TableColumn(name) for name in self._positions)
         row = next(self._rows(), None)
         if row is None:
             raise SourceError(f"{path} has a header and no rows")

@@ -11,7 +11,7 @@ from ducho_core.loaders.assemble import Assembler
 from ducho_core.loaders.header import Header
 from ducho_core.loaders.options import SetOptions
 from ducho_core.loaders.parquet import as_column
-from ducho_core.loaders.reading import MAX_ROWS, Column, Reader
+from ducho_core.loaders.reading import MAX_ROWS, TableColumn, TableReader
 from ducho_core.loaders.settle import Settled, settle
 from ducho_core.loaders.suggest import did_you_mean, listing
 
@@ -83,7 +83,7 @@ class SetLoader(Loader):
         return self._assembler.batches()
 
 
-class _SetReader(Reader):
+class _SetReader(TableReader):
     """A feature set as a table of its keys and its text and scalar outputs."""
 
     def __init__(self, features: FeatureSet, source: str) -> None:
@@ -92,11 +92,11 @@ class _SetReader(Reader):
         self._features = features
         kinds = {one["name"]: one["kind"] for one in features.spec["outputs"]}
         self.columns = (
-            *(Column(key) for key in features.keys),
+            *(TableColumn(key) for key in features.keys),
             *(
-                Column(name, "other", "embeddings, from which no text can be read", key=False)
+                TableColumn(name, "other", "embeddings, from which no text can be read", key=False)
                 if kind == "embedding"
-                else Column(name)
+                else TableColumn(name)
                 for name, kind in kinds.items()
             ),
         )

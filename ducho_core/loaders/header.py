@@ -11,7 +11,7 @@ from ducho_core.loaders.suggest import command, did_you_mean, file_name, guesses
 
 if TYPE_CHECKING:
     from ducho_core.catalogue import Binding
-    from ducho_core.loaders.reading import Reader
+    from ducho_core.loaders.reading import TableReader
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Header:
 
     source: str
     binding: Binding
-    reader: Reader
+    reader: TableReader
     remarks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

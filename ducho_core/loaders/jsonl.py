@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ducho_core.errors import SourceError, UsageError
 from ducho_core.loaders.delimited import codec, undecodable
-from ducho_core.loaders.reading import Column, Reader, check_file, rows_for
+from ducho_core.loaders.reading import TableColumn, TableReader, check_file, rows_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DELIMITED_ONLY = ("separator", "header")
 
 
-class JsonLinesReader(Reader):
+class JsonLinesReader(TableReader):
     """A JSONL file, opened. Its columns are those of the first ``sample`` lines.
 
     Numbers keep the text they are written in; NaN is null; true and false become words.
@@ -38,7 +38,7 @@ class JsonLinesReader(Reader):
         self._encoding = codec(options.encoding)
         if self._encoding.startswith(("utf-16", "utf-32")):
             raise UsageError(f"JSONL is never {options.encoding}: convert {self.name} to UTF-8")
-        kinds: dict[str, Column] = {}
+        kinds: dict[str, TableColumn] = {}
         for number, (_, _, row) in enumerate(self._rows()):
             if number == options.sample:
                 self.remarks = (f"{self.name}: its columns are those of the first {number} lines",)
@@ -120,15 +120,17 @@ class JsonLinesReader(Reader):
     def _later_encoding(self) -> str:
         return "utf-8" if self._encoding == "utf-8-sig" else self._encoding
 
-    def _learn(self, kinds: dict[str, Column], name: str, value: Any) -> None:
+    def _learn(self, kinds: dict[str, TableColumn], name: str, value: Any) -> None:
         known = kinds.get(name)
         if isinstance(value, list):
             plain = not any(isinstance(one, (list, dict)) for one in value)
-            found = Column(name, "texts" if plain else "other", None if plain else "nested list")
+            found = TableColumn(
+                name, "texts" if plain else "other", None if plain else "nested list"
+            )
         elif isinstance(value, dict):
-            found = Column(name, "other", "object")
+            found = TableColumn(name, "other", "object")
         else:
-            found = Column(name)
+            found = TableColumn(name)
             if isinstance(value, str):
                 self.sample.setdefault(name, value)
         ranks = ("text", "texts", "other")

@@ -10,7 +10,7 @@ from ducho_core.loaders.suggest import closest
 
 if TYPE_CHECKING:
     from ducho_core.loaders.header import Header
-    from ducho_core.loaders.reading import Column
+    from ducho_core.loaders.reading import TableColumn
 
 _FLOATS = ("halffloat", "float", "double")
 
@@ -85,7 +85,7 @@ def _given(header: Header, given: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _check(header: Header, name: str, column: Column) -> None:
+def _check(header: Header, name: str, column: TableColumn) -> None:
     if column.kind in ("texts", "many_bytes", "other") or not column.key:
         raise UsageError(
             f"{header.name}: the key {name} cannot be column {column.name!r}, which holds"

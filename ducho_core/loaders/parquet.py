@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ducho_core.errors import SourceError, UsageError
 from ducho_core.loaders.options import TableOptions
-from ducho_core.loaders.reading import Column, Kind, Reader, check_file, rows_for
+from ducho_core.loaders.reading import Kind, TableColumn, TableReader, check_file, rows_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     pa.Array = pa.Array
 
 
-class ParquetReader(Reader):
+class ParquetReader(TableReader):
     """A Parquet file, opened; only its footer is read.
 
     Numbers, dates and truth values become their text. Embedded files may be plain binary or
@@ -159,22 +159,22 @@ def _flat(field: pa.Field) -> list[tuple[str, pa.DataType]]:
     return columns
 
 
-def _column(name: str, kind: pa.DataType) -> Column:
+def _column(name: str, kind: pa.DataType) -> TableColumn:
     word = str(kind)
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     if _is_embedded(plain):
-        return Column(name, "bytes", word, key=False)
+        return TableColumn(name, "bytes", word, key=False)
     if _is_list(plain):
         inner = plain.value_type
         if _is_embedded(inner) or _is_binary(inner):
-            return Column(name, "many_bytes", word, key=False)
+            return TableColumn(name, "many_bytes", word, key=False)
         scalar = _scalar(inner)
-        return Column(name, "texts" if scalar else "other", word, key=False)
+        return TableColumn(name, "texts" if scalar else "other", word, key=False)
     if _is_binary(plain):
-        return Column(name, "bytes", word)
+        return TableColumn(name, "bytes", word)
     text: Kind = "text" if _scalar(plain) else "other"
     changed = pa.types.is_floating(plain) or pa.types.is_boolean(plain)
-    return Column(name, text, None if _is_string(plain) else word, key=not changed)
+    return TableColumn(name, text, None if _is_string(plain) else word, key=not changed)
 
 
 def _scalar(kind: pa.DataType) -> bool:

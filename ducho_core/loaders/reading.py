@@ -25,7 +25,7 @@ Kind = Literal["text", "texts", "bytes", "many_bytes", "other"]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column of a table.
 
     Attributes:
@@ -42,7 +42,7 @@ class Column:
     key: bool = True
 
 
-class Reader(ABC):
+class TableReader(ABC):
     """An opened table.
 
     Attributes:
@@ -57,7 +57,7 @@ class Reader(ABC):
     def __init__(self, path: str) -> None:
         self.path = path
         self.name = file_name(path)
-        self.columns: tuple[Column, ...] = ()
+        self.columns: tuple[TableColumn, ...] = ()
         self.sample: dict[str, str] = {}
         self.remarks: tuple[str, ...] = ()
         self.hint = ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ducho_core.catalogue import Storage
     from ducho_core.loaders.header import Header
-    from ducho_core.loaders.reading import Column
+    from ducho_core.loaders.reading import TableColumn
     from ducho_core.specs import Modality
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -214,7 +214,7 @@ def _text_name(header: Header, name: str | None, template: Template, *, several:
     return name
 
 
-def _check_text_column(header: Header, column: Column, *, alone: bool) -> None:
+def _check_text_column(header: Header, column: TableColumn, *, alone: bool) -> None:
     if column.kind not in ("text", "texts") and not _is_binary(column):
         header.unusable("--text", column.name)
     if column.type and column.kind != "texts" and alone:
@@ -236,7 +236,7 @@ def _check_columns(
             header.unusable(flag, name)
 
 
-def _is_binary(column: Column) -> bool:
+def _is_binary(column: TableColumn) -> bool:
     """Whether it is plain binary, as some writers store texts; not an embedded file."""
     return column.kind == "bytes" and column.key
 

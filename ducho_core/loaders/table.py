@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ducho_core.catalogue import Binding, InputField
-    from ducho_core.loaders.reading import Reader
+    from ducho_core.loaders.reading import TableReader
 
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet")
 """What a table's name may end in."""
@@ -58,7 +58,7 @@ class TableLoader(Loader):
     @classmethod
     def open(cls, source: str, binding: Binding, options: Any) -> Self:
         """Read the header and settle keys and inputs. See ``Loader.open``."""
-        reader = open_reader(source, options or TableOptions())
+        reader = cls.open_reader(source, options)
         settled = settle(Header(source, binding, reader))
         root = root_of(binding, os.path.dirname(source))
         return cls(
@@ -68,12 +68,22 @@ class TableLoader(Loader):
             (*reader.remarks, *settled.remarks),
         )
 
+    @classmethod
+    def open_reader(cls, source: str, options: Any) -> TableReader:
+        """Open the table itself: all that a loader of another kind of table defines.
+
+        Raises:
+            SourceError: it cannot be read.
+            UsageError: it is no such table, or an option does not fit.
+        """
+        return open_reader(source, options or TableOptions())
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Stream the table. See ``Loader.batches``."""
         return self._assembler.batches()
 
 
-def open_reader(source: str, options: TableOptions) -> Reader:
+def open_reader(source: str, options: TableOptions) -> TableReader:
     """Open a table by its suffix.
 
     Raises:
