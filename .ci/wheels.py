@@ -25,7 +25,9 @@ def faults(folder: Path, dist: Path) -> list[str]:
     """
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     name = project["project"]["name"]
-    package = folder / project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"][0]
+    target = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    package = folder / target["packages"][0]
+    from_elsewhere: dict[str, str] = target.get("force-include", {})
     stem = name.replace("-", "_")
     wheels = list(dist.glob(f"{stem}-*.whl"))
     sdists = list(dist.glob(f"{stem}-*.tar.gz"))
@@ -36,7 +38,7 @@ def faults(folder: Path, dist: Path) -> list[str]:
     with zipfile.ZipFile(wheels[0]) as wheel:
         names = set(wheel.namelist())
         info = next(entry.split("/")[0] for entry in names if entry.endswith("/METADATA"))
-        wanted = sources | {f"{info}/{part}" for part in DIST_INFO}
+        wanted = sources | {f"{info}/{part}" for part in DIST_INFO} | {*from_elsewhere.values()}
         points = project["project"].get("entry-points", {})
         if points or "scripts" in project["project"]:
             wanted.add(f"{info}/entry_points.txt")
@@ -51,7 +53,7 @@ def faults(folder: Path, dist: Path) -> list[str]:
         inside = {entry.name.split("/", 1)[1] for entry in sdist if entry.isfile()}
     relative = package.relative_to(folder).as_posix()
     packed = {f"{relative}/{path}" for path in _sources(package)}
-    packed |= {"LICENSE", "README.md", "pyproject.toml"}
+    packed |= {"LICENSE", "README.md", "pyproject.toml", *from_elsewhere}
     found += [f"{missing} is missing in the sdist" for missing in sorted(packed - inside)]
     return [f"{name}: {fault}" for fault in found]
 

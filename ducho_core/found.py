@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ducho_core.errors import ContractError
-from ducho_core.plugin_faults import import_attribute
-from ducho_core.specs import ExtractorSpec, LoaderSpec, PluginSpec
+from ducho_core.errors import ContractError, DuchoError
+from ducho_core.plugin_faults import import_attribute, import_fault
+from ducho_core.specs import ExtractorSpec, KnownModel, LoaderSpec, PluginSpec
 
 if TYPE_CHECKING:
     import msgspec
@@ -74,6 +76,36 @@ class Found(Generic[SpecT]):
             return None
         target = self.spec.run_options or "ducho_core.extractor:RunOptions"
         return _run_options(self._import(target), self.options_type(), self._who)
+
+    def known_models(self) -> tuple[KnownModel, ...] | None:
+        """The models that an extractor knows by name; None where its plugin lists none.
+
+        Raises:
+            PluginLoadError: the list cannot be imported.
+            ContractError: the function fails, or returns something else.
+        """
+        target = self.spec.models if isinstance(self.spec, ExtractorSpec) else None
+        if target is None:
+            return None
+        function = self._import(target)
+        what = f"{self._who}: its list of models, {target},"
+        if not callable(function):
+            raise ContractError(f"{what} is no function")
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                models = tuple(function())
+        except DuchoError:
+            raise
+        except ImportError as error:
+            raise import_fault(
+                error, self.claim, what=self.canonical, requires=self.spec.requires
+            ) from error
+        except Exception as error:  # a plugin's function may raise anything
+            raise ContractError(f"{what} fails: {type(error).__name__}: {error}") from error
+        for model in models:
+            if not isinstance(model, KnownModel):
+                raise ContractError(f"{what} holds {model!r:.60}, which is no KnownModel")
+        return models
 
     @property
     def _who(self) -> str:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 State = Literal["installed", "loaded", "broken", "disabled", "collision"]
 
-_PUBLISHED = {"hf": "ducho-hf", "starter": "ducho-starter", "timm": "ducho-timm"}
-"""Plugins of this project, whose distributions may be named to somebody who lacks them."""
-
 
 @dataclass(slots=True, kw_only=True)
 class PluginRecord:
@@ -109,7 +106,10 @@ def record_of(claim: Claim, several: Sequence[Claim], off: str | None) -> Plugin
 
 def unknown_plugin(name: str, names: Sequence[str]) -> str:
     """Say that no plugin of a name is installed, with what could have been meant."""
-    if name in _PUBLISHED:
-        return f"plugin {name!r} is not installed: pip install {_PUBLISHED[name]}"
-    hint = nearest(name, {one: one for one in [*names, *_PUBLISHED]})
+    from ducho_core.plugin_index import published
+
+    known = published()
+    if name in known:
+        return f"plugin {name!r} is not installed: {known[name].install}"
+    hint = nearest(name, {one: one for one in [*names, *known]})
     return f"no plugin {name!r} is installed{hint}; installed: {', '.join(names)}"

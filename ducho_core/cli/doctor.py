@@ -130,7 +130,13 @@ def _examine(registry: Registry, record: PluginRecord) -> Report:
 def _faults_of(found: Found[PluginSpec]) -> list[PluginError]:
     """What is wrong with a spec's classes; the same fault is told once."""
     faults: dict[str, PluginError] = {}
-    for step in (found.options_type, found.run_options_type, found.import_implementation):
+    steps = (
+        found.options_type,
+        found.run_options_type,
+        found.import_implementation,
+        found.known_models,
+    )
+    for step in steps:
         try:
             step()
         except PluginError as error:

@@ -113,6 +113,8 @@ def _facts(one: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"up to {one['batch_size']} items{budget}; chunks of {one['chunk_size']} rows",
         ),
     ]
+    if one["models"]:
+        facts.append(("models", f"`ducho plugins models {one['name']}` lists them"))
     return [("short name", f"--plugin {plugin}"), *facts] if one["default"] else facts
 
 

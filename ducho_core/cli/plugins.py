@@ -82,3 +82,32 @@ def doctor(ctx: click.Context, name: str | None, *, as_json: bool) -> None:
         emit("\n".join(as_text(one) for one in reports))
     if any(one.faults for one in reports):
         ctx.exit(1)
+
+
+@plugins.command()
+@click.option("--index", "path", metavar="FILE", help="A plugin index of your own (TOML).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def index(ctx: click.Context, path: str | None, *, as_json: bool) -> None:
+    """Say which plugins there are, which are installed, and how to install the others.
+
+    Reads the index that comes with Ducho, or another one; no network is asked.
+    """
+    from ducho_core.cli.plugin_listing import print_index
+
+    print_index(get_registry(ctx), path, as_json=as_json)
+
+
+@plugins.command()
+@click.argument("name")
+@click.argument("pattern", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def models(ctx: click.Context, name: str, pattern: str | None, *, as_json: bool) -> None:
+    """List models that a plugin, or one of its extractors (PLUGIN/NAME), knows by name.
+
+    PATTERN keeps those that match it as a glob, or hold it: 'resnet*', mobilenet.
+    """
+    from ducho_core.cli.plugin_models import print_models
+
+    print_models(get_registry(ctx), name, pattern, as_json=as_json)
