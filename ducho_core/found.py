@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ducho_core.errors import ContractError, DuchoError
 from ducho_core.plugin_faults import import_attribute, import_fault
-from ducho_core.specs import ExtractorSpec, KnownModel, LoaderSpec, PluginSpec
+from ducho_core.specs import (
+    ExporterSpec,
+    ExtractorSpec,
+    FuserSpec,
+    KnownModel,
+    LoaderSpec,
+    PluginSpec,
+)
 
 if TYPE_CHECKING:
     import msgspec
@@ -118,10 +125,18 @@ class Found(Generic[SpecT]):
 
 
 def _implementation(found: object, spec: PluginSpec, who: str) -> type[Any]:
+    from ducho_core.exporter import Exporter
     from ducho_core.extractor import Extractor
+    from ducho_core.fuser import Fuser
     from ducho_core.loader import Loader
 
-    base = {ExtractorSpec: Extractor, LoaderSpec: Loader}.get(type(spec), object)
+    bases: dict[type[PluginSpec], type] = {
+        ExtractorSpec: Extractor,
+        LoaderSpec: Loader,
+        FuserSpec: Fuser,
+        ExporterSpec: Exporter,
+    }
+    base = bases.get(type(spec), object)
     if not isinstance(found, type) or not issubclass(found, base):
         wanted = "a class" if base is object else f"a subclass of ducho_core.{base.__name__}"
         raise ContractError(f"{who}: {spec.implementation} is not {wanted}")

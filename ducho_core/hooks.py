@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from ducho_core.catalogue import KEY_COLUMNS
 from ducho_core.errors import ContractError, PluginError
 from ducho_core.plugin_faults import hook_fault, import_attribute, needs_newer_core
 from ducho_core.specs import (
@@ -199,6 +200,8 @@ def _fault(spec: PluginSpec) -> str:
         return _loader_fault(spec)
     if isinstance(spec, ExtractorSpec):
         return _extractor_fault(spec)
+    if isinstance(spec, FuserSpec | ExporterSpec):
+        return _set_fault(spec)
     return ""
 
 
@@ -223,6 +226,21 @@ def _extractor_fault(spec: ExtractorSpec) -> str:
         value = getattr(spec, field)
         if not isinstance(value, int) or value < 1:
             return f"{field} must be a whole number of at least 1, not {value!r}"
+    return ""
+
+
+def _set_fault(spec: FuserSpec | ExporterSpec) -> str:
+    fewest = spec.fewest if isinstance(spec, FuserSpec) else 1
+    for field in ("numerics", "fewest"):
+        value = getattr(spec, field, 1)
+        if not isinstance(value, int) or value < 1:
+            return f"{field} must be a whole number of at least 1, not {value!r}"
+    most: object = spec.most
+    if most is not None and not (isinstance(most, int) and most >= fewest):
+        return f"most must be None or a whole number of at least {fewest}, not {most!r}"
+    keys: object = getattr(spec, "keys", ("item_id",))
+    if not isinstance(keys, tuple) or "item_id" not in keys or not set(keys) <= set(KEY_COLUMNS):
+        return f"keys must be a tuple of item_id and others of {KEY_COLUMNS}, not {keys!r}"
     return ""
 
 

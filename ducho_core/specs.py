@@ -111,14 +111,30 @@ class FuserSpec(PluginSpec):
 
     Attributes:
         numerics: raised by the author when default behaviour changes the numbers.
+        fewest: how few inputs it takes.
+        most: how many inputs it takes, or None for any number.
     """
 
     numerics: int = 1
+    fewest: int = 1
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExporterSpec(PluginSpec):
-    """An exporter: feature sets to files for another system."""
+    """An exporter: feature sets to files for another system.
+
+    Attributes:
+        keys: key columns that the format can carry; sets with others are refused, with the
+            command that pools them.
+        most: how many sets it takes at once, or None for any number.
+        separate: whether each set is written by itself, so that a key without a row in one
+            set is simply not there and needs no policy.
+    """
+
+    keys: tuple[str, ...] = ("item_id",)
+    most: int | None = None
+    separate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

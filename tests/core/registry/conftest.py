@@ -39,7 +39,7 @@ GOOD = """
 
     @hookimpl
     def ducho_fusers():
-        return [FuserSpec(name="NAME-only", summary="fuses", implementation="NAME_parts:Words")]
+        return [FuserSpec(name="NAME-only", summary="fuses", implementation="NAME_parts:Fused")]
 """
 
 GOOD_PARTS = """
@@ -47,7 +47,7 @@ GOOD_PARTS = """
 
     import msgspec
     import ducho_core
-    from ducho_core import Extractor, Loader, option
+    from ducho_core import Extractor, Loader, RowFuser, option
 
     class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         length: Annotated[int, option(help="longest word", ge=1, le=9, since="1.1")] = 4
@@ -68,6 +68,11 @@ GOOD_PARTS = """
         @classmethod
         def open(cls, source, binding, options): ...
         def batches(self): ...
+
+    class Fused(RowFuser):
+        @classmethod
+        def open(cls, options, context): ...
+        def transform(self, batch): ...
 """
 
 Install = Callable[..., None]

@@ -1,0 +1,219 @@
+"""The fuser contract: feature sets to a feature set.
+
+The core joins the inputs by key, applies the policy for missing rows, hands over batches, checks
+what comes back and commits it. A fuser computes. It is one of three kinds:
+
+- ``RowFuser``: each new row from the rows of one key;
+- ``RelabelFuser``: each key gets the vector of another key; no number is computed;
+- ``GroupFuser``: each new row from all rows of an item or user, such as its slots.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
+
+from ducho_core.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from ducho_core.extractor import JSON, Output
+
+Vectors: TypeAlias = "npt.NDArray[np.float32]"
+"""Shape (n, dim)."""
+
+State: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
+"""What a fit found: arrays by name, kept as safetensors."""
+
+Missing: TypeAlias = Literal["error", "drop", "zero", "mean"]
+"""What to do with a key that one of the sets has no row for.
+
+``error``: refuse; ``drop``: leave the key out; ``zero``: a vector of zeros takes its place;
+``mean``: the mean of the input's rows that take part.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FuserInput:
+    """One embedding that is fused.
+
+    Attributes:
+        name: how the user calls it, for messages; never recorded.
+        label: short name of what made it, such as ``resnet50``.
+        dim: length of its vectors.
+        keys: its key columns.
+        fingerprint: of its feature set.
+        output: which embedding of that set it is.
+    """
+
+    name: str
+    label: str
+    dim: int
+    keys: tuple[str, ...]
+    fingerprint: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FuserContext:
+    """What a fuser is opened on.
+
+    Attributes:
+        inputs: the embeddings, in the order given; all with the same key columns.
+        missing: the policy for keys that an input has no row for.
+    """
+
+    inputs: tuple[FuserInput, ...]
+    missing: Missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FuserBatch:
+    """Rows that belong together, whatever their position in the sets they come from.
+
+    Attributes:
+        keys: one ``string`` column per key column, n rows.
+        values: the vectors of each input, (n, dim) float32, filled in by the policy where the
+            input has no row. Must not be changed in place.
+        present: for each input which rows it has, (n,) bool; the others are filled in.
+    """
+
+    keys: pa.RecordBatch
+    values: tuple[Vectors, ...]
+    present: tuple[npt.NDArray[np.bool_], ...]
+
+
+class Fuser(ABC):
+    """A fuser with its options, opened on inputs. Implement one of the three kinds below.
+
+    Attributes:
+        outputs: the embeddings it makes, every ``dim`` known.
+        identity: what changes the numbers beside options and inputs; enters the SPEC.
+    """
+
+    outputs: tuple[Output, ...]
+    identity: Mapping[str, JSON] = MappingProxyType({})
+
+    @classmethod
+    @abstractmethod
+    def open(cls, options: Any, context: FuserContext) -> Self:
+        """Hold the options against the inputs and settle ``outputs``; compute nothing.
+
+        Raises:
+            UsageError: these inputs cannot be fused so (too few, unequal lengths, other keys).
+        """
+
+
+class RowFuser(Fuser):
+    """Each new row follows from the rows of one key, and from a fit where there is one."""
+
+    fitted: bool = False
+    """Whether it has to be fitted, with these options."""
+
+    def fit(self, batches: Iterable[FuserBatch]) -> State:  # noqa: ARG002 - the contract
+        """Learn from all rows; called only where ``fitted`` is True.
+
+        Must not depend on how the rows are cut into batches.
+
+        Args:
+            batches: the rows; may be iterated several times, in the same order.
+
+        Returns:
+            All that ``transform`` needs of it. The core keeps it, hands it to ``restore`` as it
+            reads it back, and records its sha256 in the SPEC.
+
+        Raises:
+            UsageError: these rows cannot be fitted (too few, say).
+        """
+        raise ContractError(f"{type(self).__name__} says that it is fitted and has no fit")
+
+    def restore(self, state: State) -> None:  # noqa: ARG002 - the contract
+        """Take over what a fit found, on these rows or on others.
+
+        Raises:
+            UsageError: it does not fit these inputs or options.
+        """
+        raise ContractError(f"{type(self).__name__} is fitted and has no restore")
+
+    @abstractmethod
+    def transform(self, batch: FuserBatch) -> Mapping[str, Vectors]:
+        """Make the new rows; each must follow from its own row alone, whatever the batch.
+
+        Returns:
+            Output name to an array (n, dim), float32. A row that is not finite becomes a
+            failure.
+        """
+
+
+class RelabelFuser(Fuser):
+    """Each key gets the vector of a key, as where rows are shuffled among items. One input.
+
+    The core carries it out, so that no number can change; ``outputs`` is the input's.
+    """
+
+    @abstractmethod
+    def sources(self, digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """Say which row each row's vector is taken from.
+
+        Args:
+            digests: a 128-bit digest of each key as two numbers, (n, 2), sorted: the same
+                keys give the same array, in whatever order the set stores them.
+
+        Returns:
+            Positions in ``digests``, (n,), each 0 to n - 1.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupBatch:
+    """Whole groups of rows.
+
+    Attributes:
+        keys: the key of each group, one ``string`` column per kept key column, g rows.
+        members: the full keys of the rows, n rows, group after group; within a group in the
+            natural order of their slots, then in the order of the set.
+        values: the vectors of those rows, (n, dim) float32. Must not be changed in place.
+        starts: where each group begins, (g + 1,), the last one is n; no group is empty.
+    """
+
+    keys: pa.RecordBatch
+    members: pa.RecordBatch
+    values: Vectors
+    starts: npt.NDArray[np.int64]
+
+
+class GroupFuser(Fuser):
+    """Each new row follows from all rows of a group. One input."""
+
+    keeps: ClassVar[tuple[str, ...]] = ("item_id",)
+    """The key columns that make the new key; rows that agree in them are a group."""
+
+    @abstractmethod
+    def pool(self, batch: GroupBatch) -> Mapping[str, Vectors]:
+        """Make one row a group; it must follow from its own group alone, whatever the batch.
+
+        Returns:
+            Output name to an array (g, dim), float32.
+        """
+
+
+__all__ = [
+    "Fuser",
+    "FuserBatch",
+    "FuserContext",
+    "FuserInput",
+    "GroupBatch",
+    "GroupFuser",
+    "Missing",
+    "RelabelFuser",
+    "RowFuser",
+    "State",
+    "Vectors",
+]
