@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ducho_core.errors import ItemError, UsageError
 
@@ -21,10 +21,21 @@ MAX_FILE_BYTES = 256 * 2**20
 """Larger files are refused before they are read."""
 
 MAX_AUDIO_SECONDS = 3600.0
-"""Longer sounds are refused before they are decoded."""
+"""Longer sounds are refused, or cut where the caller says so."""
+
+MAX_AUDIO_SAMPLES = 1_500_000_000
+"""Sounds with more samples, all channels counted, are not decoded to the end: an hour of
+192 kHz stereo has fewer."""
 
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Formats that Pillow may try, whatever the file is called."""
+
+AUDIO_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF")
+"""Formats that libsndfile may decode, by its own names, whatever the file is called."""
+
+_SOUND_BLOCK = 2**18
+_UNRECOGNISED = 1
+_COMPLETE = 0.99
 
 
 class Media:
@@ -33,8 +44,8 @@ class Media:
     Attributes:
         bytes: the file's content.
         name: how messages call it.
-        notes: what decoding had to decide (``first_frame``, ``mixed_to_mono``); counted in
-            the summary.
+        notes: what decoding had to decide (``first_frame``, ``mixed_to_mono``, ``truncated``,
+            ``incomplete``); counted in the summary.
     """
 
     __slots__ = ("bytes", "name", "notes")
@@ -104,18 +115,26 @@ class Media:
                 0, "decode_error", f"{self.name}: {type(error).__name__}: {error}"
             ) from error
 
-    def audio(self, rate: int | None = None) -> tuple[npt.NDArray[np.float32], int]:
-        """Decode to mono float32 samples in [-1, 1].
+    def audio(
+        self, rate: int | None = None, *, seconds: float | None = None
+    ) -> tuple[npt.NDArray[np.float32], int]:
+        """Decode to mono float32 samples, full scale being [-1, 1].
+
+        Channels are averaged (note ``mixed_to_mono``). A file that ends before the length that
+        its header gives is decoded as far as it goes (note ``incomplete``).
 
         Args:
             rate: samples a second that the caller needs; the sound is resampled to it
                 (soxr, high quality). None keeps the file's own rate.
+            seconds: decode only so much from the beginning; where there is more, that is cut
+                (note ``truncated``). None refuses sounds over ``MAX_AUDIO_SECONDS``.
 
         Returns:
-            The samples, shape (n,), and their rate in Hz.
+            The samples, shape (n,) with n >= 1, and their rate in Hz.
 
         Raises:
-            ItemError: ``decode_error`` or ``too_long``.
+            ItemError: ``decode_error``, ``format_not_allowed``, ``too_long``, ``no_samples`` or
+                ``non_finite``.
         """
         try:
             import soundfile
@@ -125,32 +144,81 @@ class Media:
                 f"sounds need {error.name}, which is not installed:"
                 " pip install 'ducho-core[audio]'"
             ) from error
+        if not self.bytes:
+            raise ItemError(0, "decode_error", f"{self.name} is empty")
         try:
             with soundfile.SoundFile(io.BytesIO(self.bytes)) as sound:
-                seconds = sound.frames / sound.samplerate
-                if seconds > MAX_AUDIO_SECONDS:
-                    raise ItemError(
-                        0,
-                        "too_long",
-                        f"{self.name} lasts {seconds:.0f} s, over the limit of"
-                        f" {MAX_AUDIO_SECONDS:.0f} s",
-                    )
-                samples = sound.read(dtype="float32", always_2d=True)
+                self._check_sound(sound, seconds)
                 own_rate = int(sound.samplerate)
+                resampler = None
+                if rate is not None and rate != own_rate:
+                    resampler = soxr.ResampleStream(own_rate, rate, 1, dtype="float32")
+                return self._samples(sound, resampler, seconds), rate or own_rate
         except ItemError:
             raise
         except MemoryError:
             raise
+        except soundfile.LibsndfileError as error:
+            # Its text names a Python object where it should name the file.
+            if error.code == _UNRECOGNISED:
+                raise self._no_allowed_sound() from error
+            raise ItemError(0, "decode_error", f"{self.name}: {error.error_string}") from error
         except Exception as error:  # decoders raise whatever a broken file leads them to
             raise ItemError(
                 0, "decode_error", f"{self.name}: {type(error).__name__}: {error}"
             ) from error
-        if samples.shape[1] > 1:
+
+    def _check_sound(self, sound: Any, seconds: float | None) -> None:
+        if sound.format not in AUDIO_FORMATS:
+            raise self._no_allowed_sound()
+        lasts = sound.frames / sound.samplerate
+        if seconds is None and lasts > MAX_AUDIO_SECONDS:
+            raise self._too_long(f"lasts {lasts:.0f} s", f"{MAX_AUDIO_SECONDS:.0f} s")
+
+    def _samples(
+        self, sound: Any, resampler: Any, seconds: float | None
+    ) -> npt.NDArray[np.float32]:
+        import numpy as np
+
+        limit = int(min(seconds or MAX_AUDIO_SECONDS, MAX_AUDIO_SECONDS) * sound.samplerate) or 1
+        blocks: list[npt.NDArray[np.float32]] = []
+        held, cut = 0, False
+        while not cut:
+            # What a header says is not to be trusted: blocks bound what is held.
+            block = sound.read(_SOUND_BLOCK, dtype="float32", always_2d=True)
+            cut = held + len(block) > limit
+            mono = block[: limit - held].mean(axis=1, dtype="float32")
+            held += len(mono)
+            if held * sound.channels > MAX_AUDIO_SAMPLES:
+                raise self._too_long("has more samples", f"{MAX_AUDIO_SAMPLES} samples")
+            if not np.isfinite(mono).all():
+                raise ItemError(0, "non_finite", f"{self.name} holds samples that are no numbers")
+            done = cut or not len(block)
+            blocks.append(resampler.resample_chunk(mono, last=done) if resampler else mono)
+            if done:
+                break
+        if cut and seconds is None:
+            raise self._too_long("goes on", f"{MAX_AUDIO_SECONDS:.0f} s")
+        samples = np.concatenate(blocks)
+        if not len(samples):
+            raise ItemError(0, "no_samples", f"{self.name} holds no sound: it has {held} samples")
+        if sound.channels > 1:
             self.notes.append("mixed_to_mono")
-        mono = samples.mean(axis=1, dtype="float32")
-        if rate is None or rate == own_rate:
-            return mono, own_rate
-        return soxr.resample(mono, own_rate, rate).astype("float32", copy=False), rate
+        if cut:
+            self.notes.append("truncated")
+        elif held < _COMPLETE * sound.frames:
+            self.notes.append("incomplete")
+        return samples
+
+    def _no_allowed_sound(self) -> ItemError:
+        return ItemError(
+            0,
+            "format_not_allowed",
+            f"{self.name} is no sound of an allowed format ({', '.join(AUDIO_FORMATS)})",
+        )
+
+    def _too_long(self, what: str, limit: str) -> ItemError:
+        return ItemError(0, "too_long", f"{self.name} {what}, over the limit of {limit}")
 
 
 def read_media(path: str, root: str | os.PathLike[str] | None) -> Media:
