@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,33 +25,61 @@ _SAFETENSORS_DTYPES = {
 }
 
 
+class PickleRefusedError(UsageError):
+    """A file holds more than tensors, so that loading it would run code."""
+
+
 def weights_digest(paths: Iterable[str | os.PathLike[str]]) -> str:
     """Sha256 over the sorted (basename, sha256) pairs of the weight files, in hex."""
     return files_digest(paths)
 
 
-def load_weights(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+def load_weights(
+    path: str | os.PathLike[str], content: bytes | None = None
+) -> dict[str, torch.Tensor]:
     """Read a state dict from a ``.safetensors`` file or a torch checkpoint, onto the CPU.
 
     A checkpoint is read with ``weights_only=True``, which refuses whatever is no plain data,
     and there is no other way in. Tensors wrapped under ``state_dict_ema``, ``model_ema``,
     ``state_dict``, ``model_state_dict`` or ``model`` (the first of these that is there) are
     unwrapped; a ``module.`` before every name, as data-parallel training leaves it, is dropped.
+    The versions of the modules that torch keeps beside a state dict stay with it.
+
+    Args:
+        path: the file; its suffix tells the format.
+        content: what the file holds, where it has been read already.
 
     Raises:
-        UsageError: there is no such file, or it holds anything but tensors.
+        PickleRefusedError: it holds more than tensors.
+        UsageError: there is no such file, or it holds no state dict.
         SourceError: the file is damaged.
     """
     name = os.path.basename(path)
-    if not os.path.isfile(path):
+    if content is None and not os.path.isfile(path):
         raise UsageError(f"weights: there is no file {os.fspath(path)}")
     if name.endswith(".safetensors"):
-        return _unprefixed(_read_safetensors(path, name))
-    return _unprefixed(_unwrapped(_read_checkpoint(path, name), name))
+        return _unprefixed(_read_safetensors(path, name, content))
+    return find_state(_read_checkpoint(path, name, content), source=name)
+
+
+def find_state(content: Any, *, source: str) -> dict[str, torch.Tensor]:
+    """The state dict in what a checkpoint holds: unwrapped, without ``module.`` before names.
+
+    Args:
+        content: what was read.
+        source: what it was read from, for the message.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return _unprefixed(_unwrapped(content, source))
 
 
 def load_state(model: nn.Module, state: Mapping[str, torch.Tensor], *, source: str) -> None:
     """Load a state dict into a model; every name and shape must match.
+
+    What the model's own loading code turns into its present names (older checkpoints that
+    torch and torchvision still read) matches too.
 
     Args:
         model: changed in place.
@@ -67,13 +97,14 @@ def load_state(model: nn.Module, state: Mapping[str, torch.Tensor], *, source: s
         for name, tensor in expected.items()
         if name in state and state[name].shape != tensor.shape
     ]
-    if missing or unexpected or shapes:
+    if (missing or unexpected or shapes) and not _loads(model, state):
         raise UsageError(
             f"{source} does not fit {type(model).__name__}:"
             f" {_list('missing', missing)}; {_list('not expected', unexpected)};"
             f" {_list('of another shape', shapes)}. Is it the same architecture?"
         )
-    model.load_state_dict(dict(state), strict=True)
+    if not (missing or unexpected or shapes):
+        model.load_state_dict(state, strict=True)
 
 
 def checkpoint_dtype(paths: Iterable[str | os.PathLike[str]]) -> str:
@@ -90,6 +121,14 @@ def checkpoint_dtype(paths: Iterable[str | os.PathLike[str]]) -> str:
         for dtype, count in _dtype_counts(path):
             numbers[dtype] = numbers.get(dtype, 0) + count
     return max(numbers, key=lambda dtype: numbers[dtype], default="float32")
+
+
+def _loads(model: nn.Module, state: Mapping[str, torch.Tensor]) -> bool:
+    try:
+        model.load_state_dict(state, strict=True)
+    except (RuntimeError, ValueError, KeyError):
+        return False
+    return True
 
 
 def _dtype_counts(path: str | os.PathLike[str]) -> list[tuple[str, int]]:
@@ -124,28 +163,37 @@ def _product(shape: Iterable[int]) -> int:
     return count
 
 
-def _read_safetensors(path: str | os.PathLike[str], name: str) -> dict[str, torch.Tensor]:
+def _read_safetensors(
+    path: str | os.PathLike[str], name: str, content: bytes | None
+) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load, load_file
 
     try:
-        tensors: dict[str, torch.Tensor] = load_file(path, device="cpu")
+        tensors: dict[str, torch.Tensor]
+        tensors = load_file(path, device="cpu") if content is None else load(content)
     except SafetensorError as error:
         raise SourceError(f"{name} is no safetensors file, or is cut off: {error}") from error
     return tensors
 
 
-def _read_checkpoint(path: str | os.PathLike[str], name: str) -> Any:
+def _read_checkpoint(path: str | os.PathLike[str], name: str, content: bytes | None) -> Any:
+    file = path if content is None else io.BytesIO(content)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UsageError(
+        raise PickleRefusedError(
             f"{name} holds Python objects beside tensors, which would run code when loaded, and"
             " is refused; save its state dict as .safetensors (safetensors.torch.save_file)"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        if "weights_only" in str(error):
+            raise PickleRefusedError(
+                f"{name} is of torch's old tar format, which can only be loaded by running code,"
+                " and is refused; save its state dict as .safetensors"
+            ) from error
         if "TorchScript" in str(error):
-            raise UsageError(
+            raise PickleRefusedError(
                 f"{name} is a TorchScript program, which is code, and is refused; save its"
                 " state dict as .safetensors (safetensors.torch.save_file)"
             ) from error
@@ -165,13 +213,30 @@ def _unwrapped(content: Any, name: str) -> dict[str, torch.Tensor]:
         or not all(isinstance(value, torch.Tensor) for value in content.values())
     ):
         raise UsageError(f"{name} holds no state dict (names of tensors and nothing else)")
-    return {str(key): value for key, value in content.items()}
+    return _with_versions(content, {str(key): value for key, value in content.items()})
 
 
 def _unprefixed(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     if state and all(key.startswith("module.") for key in state):
-        return {key.removeprefix("module."): value for key, value in state.items()}
+        bare = {key.removeprefix("module."): value for key, value in state.items()}
+        return _with_versions(state, bare, "module")
     return state
+
+
+def _with_versions(
+    old: Any, state: dict[str, torch.Tensor], prefix: str = ""
+) -> dict[str, torch.Tensor]:
+    """``state`` with what torch keeps beside ``old``: module names to versions."""
+    versions = getattr(old, "_metadata", None)
+    if not isinstance(versions, Mapping):
+        return state
+    kept: Any = OrderedDict(state)
+    kept._metadata = OrderedDict(
+        (str(name).removeprefix(prefix).removeprefix("."), value)
+        for name, value in versions.items()
+    )
+    versioned: dict[str, torch.Tensor] = kept
+    return versioned
 
 
 def _list(what: str, names: list[str]) -> str:
