@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ducho_core.specs import Modality
 
 KEY_COLUMNS = ("user_id", "item_id", "slot")
@@ -66,3 +68,13 @@ class Binding:
     nulls: tuple[str, ...] = ()
     cleaning: tuple[str, ...] = ()
     other_flags: str = "…"
+
+    def narrowed(self, modalities: Collection[Modality]) -> Binding:
+        """What is left of it for some of the modalities that it accepts."""
+        return replace(
+            self,
+            accepts=tuple(one for one in self.accepts if one in modalities),
+            texts=self.texts if "text" in modalities else (),
+            image=self.image if "image" in modalities else None,
+            audio=self.audio if "audio" in modalities else None,
+        )

@@ -79,6 +79,9 @@ class Resolved:
         label: short name of the model for the set's slug, such as ``resnet50``.
         identity: everything beside the options that changes the numbers: model id and
             commit, digest of the weights, resolved preprocessing, tokenizer. Enters the SPEC.
+        input_identity: of that, what concerns one input only (its preprocessing, its
+            tokenizer), by the input's name: enters, under that name, the SPECs of the sets
+            that require the input, and of no others.
         precision: the values that the precision word stands for (``compute_dtype``,
             ``tf32``, ...). Enters the SPEC; empty where precision has no meaning.
         outputs: all outputs, with ``dim`` None where only ``load`` can tell.
@@ -90,6 +93,7 @@ class Resolved:
     identity: Mapping[str, JSON]
     outputs: tuple[Output, ...]
     options: Any
+    input_identity: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
     precision: Mapping[str, JSON] = field(default_factory=dict)
     state: Any = None
 
@@ -141,6 +145,11 @@ class Extractor(ABC):
     def prepare(self, inputs: Mapping[str, InputValue]) -> Sample:
         """Turn one item's inputs into a sample, on the CPU, from any thread.
 
+        Args:
+            inputs: by name, those that one feature set requires. Where the outputs require
+                different inputs, each set is made in a pass of its own over the loaded model,
+                so that items of all sets hold the same inputs within a pass.
+
         Raises:
             ItemError: this item cannot be used.
         """
@@ -156,6 +165,9 @@ class Extractor(ABC):
     @abstractmethod
     def extract(self, samples: Sequence[Sample]) -> Mapping[str, Column]:
         """One pass over a batch for all outputs whose inputs the samples hold.
+
+        Args:
+            samples: at least one, all made of the same inputs; see ``prepare``.
 
         Returns:
             Output name to an array of shape (n, dim) for an embedding, to a list or array

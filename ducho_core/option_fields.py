@@ -36,6 +36,7 @@ class OptionInfo:
         choices: the values it may take, where they are few and known.
         since: version that added it, or None.
         in_spec: whether it changes the numbers and enters the SPEC.
+        inputs: the inputs that it is about; empty for all.
     """
 
     name: str
@@ -47,6 +48,7 @@ class OptionInfo:
     choices: tuple[Any, ...]
     since: str | None
     in_spec: bool
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,7 @@ def _walk(
             choices=choices_of(one.type),
             since=inherited,
             in_spec=in_spec,
+            inputs=tuple(rules.get("inputs", ())),
         )
         yield Leaf(path, one.type, info, rules)
 

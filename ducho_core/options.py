@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -64,6 +64,7 @@ def option(
     min_length: int | None = None,
     max_length: int | None = None,
     since: str | None = None,
+    inputs: Sequence[str] = (),
 ) -> msgspec.Meta:
     """Describe one field of an options Struct: ``Annotated[T, option(help="...")]``.
 
@@ -77,6 +78,9 @@ def option(
         max_length: most characters of a text or values of a list.
         since: version of the plugin that added the option. At its default it is left out of
             the SPEC, so that feature sets made before keep their fingerprint. Needs a default.
+        inputs: names of the inputs that the option is about, where it is not about all: it
+            is left out of the SPECs of sets that require none of them. For extractors whose
+            outputs require different inputs.
     """
     rules = {
         "ge": ge,
@@ -86,6 +90,7 @@ def option(
         "min_length": min_length,
         "max_length": max_length,
         "since": since,
+        "inputs": tuple(inputs) or None,
     }
     given = {name: value for name, value in rules.items() if value is not None}
     return msgspec.Meta(description=help, extra={EXTRA: given})
@@ -186,15 +191,22 @@ def build_options(
     return options, _struct(spec_name, run_options_type or _run_options(), trees[False])
 
 
-def spec_options(options: msgspec.Struct | None) -> dict[str, Any]:
+def spec_options(
+    options: msgspec.Struct | None, requires: Collection[str] | None = None
+) -> dict[str, Any]:
     """What a SPEC holds of the options: plain JSON with every default expanded.
 
     Options marked ``since`` are left out at their default.
+
+    Args:
+        options: the options.
+        requires: the inputs that the set requires: options about other inputs are left out.
+            None leaves none out.
     """
     if options is None:
         return {}
     # A default written 1 for a float must give the same SPEC as the value 1.0.
-    return _spec_tree(msgspec.convert(builtins(options), type(options)))
+    return _spec_tree(msgspec.convert(builtins(options), type(options)), requires)
 
 
 def restore_options(options_type: type[S], mapping: Mapping[str, Any]) -> S:
@@ -296,7 +308,7 @@ def _struct(spec_name: str, kind: type[S], tree: dict[str, Any]) -> S:
         ) from error
 
 
-def _spec_tree(options: msgspec.Struct) -> dict[str, Any]:
+def _spec_tree(options: msgspec.Struct, requires: Collection[str] | None) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for one in msgspec.structs.fields(type(options)):
         value = getattr(options, one.name)
@@ -304,7 +316,11 @@ def _spec_tree(options: msgspec.Struct) -> dict[str, Any]:
         rules = annotation(one.type)[1]
         if rules.get("since") and not one.required and plain == builtins(default_of(one)):
             continue
-        tree[one.name] = _spec_tree(value) if isinstance(value, msgspec.Struct) else plain
+        about = rules.get("inputs")
+        if about and requires is not None and not set(about) & set(requires):
+            continue
+        nested = isinstance(value, msgspec.Struct)
+        tree[one.name] = _spec_tree(value, requires) if nested else plain
     return tree
 
 

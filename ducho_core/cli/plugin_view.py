@@ -128,6 +128,8 @@ def _option_lines(options: Sequence[Mapping[str, Any]]) -> list[str]:
         if one["bounds"]:
             facts.append(one["bounds"])
         facts.append("required" if one["required"] else f"default {in_words(one['default'])}")
+        if one["inputs"]:
+            facts.append(f"about {' and '.join(one['inputs'])} only")
         if one["since"]:
             facts.append(f"since {one['since']}")
         wrapped = textwrap.wrap(one["help"], max(_WIDTH - width - 6, 40))

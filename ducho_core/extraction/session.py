@@ -7,7 +7,7 @@ import platform
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,8 +163,12 @@ class Session:
             return build_options(found.canonical, options_type, run_type, options)
         return parse_options(found.canonical, options_type, run_type, options)
 
-    def _open_loader(self) -> Loader:
+    def _open_loader(self, only: Sequence[str] | None = None) -> Loader:
         request = self._request
+        binding = request.binding(self._spec, str(self._store_path))
+        if only is not None:
+            modalities = {one.modality for one in self._loader.inputs if one.name in only}
+            binding = binding.narrowed(modalities)
         found = (
             self._registry.loader(request.loader)
             if request.loader
@@ -177,9 +181,7 @@ class Session:
             parsed, _ = build_options(found.canonical, found.options_type(), None, options)
         else:
             parsed, _ = parse_options(found.canonical, found.options_type(), None, options)
-        loader: Loader = found.import_implementation().open(
-            request.source, request.binding(self._spec, str(self._store_path)), parsed
-        )
+        loader: Loader = found.import_implementation().open(request.source, binding, parsed)
         return loader
 
     def _resolve(self) -> Resolved:
@@ -203,6 +205,7 @@ class Session:
             catalogue=request.catalogue,
             revision=0,
             variant=request.variant,
+            narrowed=self._open_loader,
         )
         self._several = len(targets) > 1
         return targets
@@ -216,9 +219,9 @@ class Session:
         self, target: Target, writer: SetWriter | None, spool: Spool, plans: Path
     ) -> Planner:
         request = self._request
-        fields = [one for one in self._loader.inputs if one.name in target.requires]
+        fields = [one for one in target.loader.inputs if one.name in target.requires]
         return Planner(
-            loader=self._loader,
+            loader=target.loader,
             fields=fields,
             writer=writer,
             spool=spool,
@@ -294,8 +297,8 @@ class Session:
             store=store.path,
             spec=target.spec,
             outputs=target.outputs,
-            fields=tuple(one for one in self._loader.inputs if one.name in target.requires),
-            root=self._loader.root,
+            fields=tuple(one for one in target.loader.inputs if one.name in target.requires),
+            root=target.loader.root,
             batch_size=request.batch_size or spec.batch_size,
             batch_budget=request.batch_budget or spec.batch_budget,
             padded=spec.padded,

@@ -10,7 +10,7 @@ from ducho_core.extractor import JSON, Output, Resolved
 from ducho_core.options import spec_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ducho_core.catalogue import InputField
     from ducho_core.loader import Loader
@@ -27,11 +27,13 @@ class Target:
         requires: names of the inputs that each row needs.
         outputs: its outputs, ``requires`` filled in.
         spec: the SPEC.
+        loader: the source, opened for these inputs.
     """
 
     requires: tuple[str, ...]
     outputs: tuple[Output, ...]
     spec: Mapping[str, JSON]
+    loader: Loader
 
 
 def make_targets(
@@ -45,10 +47,25 @@ def make_targets(
     catalogue: str,
     revision: int,
     variant: str,
+    narrowed: Callable[[Sequence[str]], Loader] | None = None,
 ) -> list[Target]:
     """Group the outputs by the inputs that they require, one target a group.
 
-    Outputs whose inputs are not bound are left out.
+    Outputs whose inputs are not bound are left out. A set is the same, down to its
+    fingerprint, whether it is made alone or beside others.
+
+    Args:
+        canonical: the extractor's canonical name.
+        extractor: its spec.
+        resolved: what it resolved to.
+        loader: the source, opened for all inputs that are bound.
+        slots: which slots are taken.
+        stored_dtype: how embeddings are stored.
+        catalogue: the catalogue's name.
+        revision: its revision.
+        variant: keeps repeated measurements apart.
+        narrowed: opens the source for some of the inputs: the slots of the others are no
+            keys of a set that does not require them. None takes ``loader`` for all.
 
     Raises:
         UsageError: no output can be made of the bound inputs.
@@ -56,6 +73,9 @@ def make_targets(
     """
     bound = {field.name: field for field in loader.inputs}
     _check_outputs(canonical, resolved.outputs)
+    both = sorted(set(resolved.identity) & set(resolved.input_identity))
+    if both:
+        raise ContractError(f"{canonical}: identity holds {both[0]!r}, the name of an input")
     groups: dict[tuple[str, ...], list[Output]] = {}
     for output in resolved.outputs:
         requires = tuple(sorted(output.requires or bound))
@@ -72,6 +92,9 @@ def make_targets(
             Output(name=one.name, kind=one.kind, dim=one.dim, dtype=one.dtype, requires=requires)
             for one in outputs
         )
+        source = loader
+        if narrowed is not None and set(requires) < set(bound) and "slot" in loader.keys:
+            source = narrowed(requires)
         fields = [bound[name] for name in requires]
         spec: dict[str, JSON] = {
             "format": SPEC_FORMAT,
@@ -80,8 +103,15 @@ def make_targets(
                 "label": resolved.label,
                 "numerics": extractor.numerics,
             },
-            "options": spec_options(resolved.options),
-            "identity": dict(resolved.identity),
+            "options": spec_options(resolved.options, requires),
+            "identity": {
+                **resolved.identity,
+                **{
+                    name: dict(resolved.input_identity[name])
+                    for name in requires
+                    if name in resolved.input_identity
+                },
+            },
             "outputs": [
                 {
                     "name": one.name,
@@ -92,7 +122,7 @@ def make_targets(
                 }
                 for one in filled
             ],
-            "keys": list(loader.keys),
+            "keys": list(source.keys),
             "inputs": [_describe_input(field) for field in fields],
             "slots": slots,
             "precision": dict(resolved.precision),
@@ -100,10 +130,10 @@ def make_targets(
             "catalogue": {"name": catalogue, "revision": revision},
             "variant": variant,
         }
-        source = getattr(loader, "identity", {})
-        if source:
-            spec["source"] = dict(source)
-        targets.append(Target(requires=requires, outputs=filled, spec=spec))
+        origin = getattr(source, "identity", {})
+        if origin:
+            spec["source"] = dict(origin)
+        targets.append(Target(requires=requires, outputs=filled, spec=spec, loader=source))
     return targets
 
 

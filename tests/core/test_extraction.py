@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -348,6 +349,52 @@ def test_two_towers_make_two_sets_with_one_load(table, tmp_path):
     assert set(lines(log, "prepare")) == {"prepare image", "prepare text"}
     assert set(stored(tmp_path / "s", "n-image")) == {"a", "b"}
     assert set(stored(tmp_path / "s", "n-text")) == {"a", "c"}
+
+
+def test_a_tower_has_the_same_set_alone_and_beside_the_other(table, tmp_path):
+    for item, slot in (("a", "1"), ("a", "2"), ("b", "1")):
+        picture(tmp_path / "img" / item / f"{slot}.png", (1, 2, 3))
+    source = table([("a", "one"), ("b", "two")], ("item_id", "title"))
+    image, text = {"image": "img/{item_id}/*"}, {"text": ("title",)}
+    both = extract(source, "probe/dual", store=tmp_path / "s", name="n", **image, **text)
+    alone = [
+        *extract(source, "probe/dual", store=tmp_path / "s", **image),
+        *extract(source, "probe/dual", store=tmp_path / "s", **text),
+    ]
+    assert [one.fingerprint for one in both] == [one.fingerprint for one in alone]
+    assert [(one.stored, one.rows) for one in alone] == [(0, 0), (0, 0)]
+    images, texts = (Store(tmp_path / "s").open(name) for name in ("n-image", "n-text"))
+    assert images.to_numpy()[0].to_pylist() == [
+        {"item_id": item, "slot": slot} for item, slot in (("a", "1"), ("a", "2"), ("b", "1"))
+    ]
+    assert texts.to_numpy()[0].to_pylist() == [{"item_id": "a"}, {"item_id": "b"}]
+
+
+def test_what_concerns_one_input_is_in_the_spec_of_its_sets_alone(table, tmp_path):
+    picture(tmp_path / "a.png", (1, 2, 3))
+    source = table([("a", "a.png", "one")], ("item_id", "image", "text"))
+    extract(source, "probe/dual", store=tmp_path / "s", name="n")
+    specs = {name: Store(tmp_path / "s").open(f"n-{name}").spec for name in ("image", "text")}
+    assert specs["image"]["identity"] == {"image": {"from": "the image"}}
+    assert specs["text"]["identity"] == {"text": {"from": "the text"}}
+    assert specs["image"]["options"] == {"dim": 4, "tint": 0}
+    assert specs["text"]["options"] == {"dim": 4}
+    options = {"tint": 5}
+    reports = extract(source, "probe/dual", store=tmp_path / "s", name="m", options=options)
+    assert {one.name: one.stored for one in reports} == {"m-image": 1, "m-text": 0}
+
+
+def test_an_identity_that_hides_an_inputs_is_refused(table, tmp_path, monkeypatch):
+    from ducho_probe.extractor import DualProbe
+
+    def resolve(options, context):
+        resolved = plain(options, context)
+        return replace(resolved, identity={"text": "ours"})
+
+    plain = DualProbe.resolve
+    monkeypatch.setattr(DualProbe, "resolve", resolve)
+    with pytest.raises(ContractError, match="identity holds 'text', the name of an input"):
+        extract(table(texts(3)), "probe/dual", store=tmp_path / "s")
 
 
 def test_several_pictures_of_an_item_are_slots(table, tmp_path):

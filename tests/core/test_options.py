@@ -33,6 +33,10 @@ class Pool(Struct):
     power: Annotated[float, option(help="power", gt=0)] = 3
 
 
+class Layers(Struct):
+    deep: Annotated[int, option(help="layer", inputs=("audio",))] = 3
+
+
 class LaterPool(Pool):
     norm: Annotated[bool, option(help="norm", since="3.2")] = False
 
@@ -324,6 +328,23 @@ def test_a_spec_does_not_depend_on_how_a_value_was_written():
 def test_options_come_back_from_their_spec_verbatim(pairs):
     options, _ = parse(*pairs)
     assert restore_options(Options, json.loads(json.dumps(spec_options(options)))) == options
+
+
+def test_an_option_about_one_input_enters_only_the_specs_that_require_it():
+    class Towers(Struct):
+        model: Annotated[str, option(help="model")] = "m"
+        crop: Annotated[int, option(help="crop", inputs=("image", "video"))] = 1
+        layers: Layers = Layers()
+
+    assert spec_options(Towers(), ("image",)) == {"model": "m", "crop": 1, "layers": {}}
+    assert spec_options(Towers(), ("audio", "text")) == {"model": "m", "layers": {"deep": 3}}
+    assert spec_options(Towers()) == {"model": "m", "crop": 1, "layers": {"deep": 3}}
+    assert restore_options(Towers, spec_options(Towers(), ())) == Towers()
+    assert {one.name: one.inputs for one in describe(Towers)} == {
+        "model": (),
+        "crop": ("image", "video"),
+        "layers.deep": ("audio",),
+    }
 
 
 def test_an_option_added_later_is_left_out_of_the_spec_at_its_default():

@@ -12,6 +12,7 @@ class TextProbe(Extractor):
 
     def __init__(self, resolved, run_options):
         self.dim = resolved.options.dim
+        self.tint = getattr(resolved.options, "tint", 0)
         self.run = run_options
         self.outputs = resolved.outputs
         self.tries = 0
@@ -117,9 +118,11 @@ class ImageProbe(TextProbe):
 class DualProbe(TextProbe):
     @classmethod
     def resolve(cls, options, context):
+        bound = {field.name for field in context.inputs}
         return Resolved(
             label="probe",
             identity={},
+            input_identity={name: {"from": f"the {name}"} for name in bound},
             outputs=(
                 Output(name="colour", dim=3, requires=("image",)),
                 Output(name="counts", dim=options.dim, requires=("text",)),
@@ -139,6 +142,6 @@ class DualProbe(TextProbe):
         images = [sample.data[0] for sample in samples]
         texts = [sample.data[1] for sample in samples]
         if images[0] is not None:
-            rows = [image.reshape(-1, 3).mean(axis=0) for image in images]
+            rows = [image.reshape(-1, 3).mean(axis=0) + self.tint for image in images]
             return {"colour": np.array(rows, np.float32)}
         return {"counts": self.counts(texts)}

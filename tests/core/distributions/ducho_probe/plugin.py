@@ -29,7 +29,7 @@ def ducho_extractors():
             summary="two towers: an image's mean colour, a text's character counts",
             inputs=("image", "text"),
             implementation="ducho_probe.extractor:DualProbe",
-            options="ducho_probe.options:ProbeOptions",
+            options="ducho_probe.options:DualOptions",
             **shared,
         ),
     ]
