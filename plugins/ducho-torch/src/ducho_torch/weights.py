@@ -187,7 +187,7 @@ def _read_checkpoint(path: str | os.PathLike[str], name: str, content: bytes | N
             " is refused; save its state dict as .safetensors (safetensors.torch.save_file)"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        if "weights_only" in str(error):
+        if ".tar format" in str(error):
             raise PickleRefusedError(
                 f"{name} is of torch's old tar format, which can only be loaded by running code,"
                 " and is refused; save its state dict as .safetensors"
