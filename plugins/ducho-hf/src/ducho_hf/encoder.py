@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
     from ducho_hf.source import ModelSource
 
-Tower = Literal["text", "vision"]
+Tower = Literal["text", "vision", "audio"]
 
 _TOWERS = {
     "text": ("text_config", ("text_model",)),
     "vision": ("vision_config", ("vision_model", "vision_tower", "visual")),
+    "audio": ("audio_config", ("audio_model", "audio_tower")),
 }
+_TRAINING_ONLY = ("masked_spec_embed",)
 _POOLERS = ("pooler", "head.")
 
 # Position 0 of these models' tables is not the first token: pad_token_id + 1 rows are unused.
 _OFFSET_POSITIONS = {
     "camembert",
+    "clap_text_model",
     "data2vec-text",
     "esm",
     "ibert",
@@ -149,8 +152,8 @@ def _load_part(
             model, missing = inner, {key for key in missing if key.startswith(name)}
             break
     else:
-        if tower == "vision" and part is not config:
-            raise UsageError(f"no vision encoder was found inside the model {source.name!r}")
+        if tower != "text" and part is not config:
+            raise UsageError(f"no {tower} encoder was found inside the model {source.name!r}")
     used = _used(missing, pooler=pooler)
     if used:
         advice = (
@@ -187,7 +190,11 @@ def _load(source: ModelSource, config: Any, precision: Precision) -> tuple[Any, 
 
 
 def _used(missing: set[str], *, pooler: bool) -> list[str]:
-    return sorted(key for key in missing if pooler or not _of_pooler(key))
+    return sorted(
+        key
+        for key in missing
+        if (pooler or not _of_pooler(key)) and not key.endswith(_TRAINING_ONLY)
+    )
 
 
 def _of_pooler(key: str) -> bool:
