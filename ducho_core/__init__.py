@@ -27,6 +27,7 @@ _EXPORTS = {
     "ExportInput": "exporter",
     "ExportNotes": "exporter",
     "ExportRows": "exporter",
+    "build_options": "options",
     "extract": "extraction.session",
     "Extractor": "extractor",
     "ExtractorSpec": "specs",
@@ -119,7 +120,7 @@ if TYPE_CHECKING:
     from ducho_core.loaders.reading import TableColumn, TableReader
     from ducho_core.loaders.table import TableLoader
     from ducho_core.media import Media
-    from ducho_core.options import option
+    from ducho_core.options import build_options, option
     from ducho_core.specs import (
         API_VERSION,
         EngineSpec,
@@ -183,6 +184,7 @@ __all__ = [
     "TransientError",
     "UsageError",
     "__version__",
+    "build_options",
     "extract",
     "file_digest",
     "files_digest",

@@ -87,6 +87,7 @@ class Resolved:
         outputs: all outputs, with ``dim`` None where only ``load`` can tell.
         options: the options as given, for ``load``.
         state: whatever ``load`` needs beside the options (file paths). Never stored.
+        remarks: what the user should be told before the model is loaded, a line each.
     """
 
     label: str
@@ -96,6 +97,7 @@ class Resolved:
     input_identity: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
     precision: Mapping[str, JSON] = field(default_factory=dict)
     state: Any = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

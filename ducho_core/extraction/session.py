@@ -191,6 +191,8 @@ class Session:
             inputs=self._loader.inputs,
         )
         resolved: Resolved = self._found.import_implementation().resolve(self._options, context)
+        for remark in resolved.remarks:
+            self._observer.say(remark)
         return resolved
 
     def _targets(self, resolved: Resolved) -> list[Target]:
