@@ -72,6 +72,13 @@ class KnownModel:
     remark: str = ""
     as_of: str = ""
 
+    @property
+    def facts(self) -> str:
+        """Size, length of the vector and remark in one line, for messages."""
+        size = None if self.megabytes is None else f"{self.megabytes:.0f} MB"
+        length = None if self.dim is None else f"{self.dim} numbers"
+        return ", ".join(fact for fact in (size, length, self.remark) if fact)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractorSpec(PluginSpec):

@@ -72,8 +72,8 @@ def _as_text(known: Sequence[Known]) -> str:
     cells: dict[str, list[str]] = {
         "extractor": [extractor for extractor, _ in known],
         "model": [model.name for _, model in known],
-        "dim": [_number(model.dim) for _, model in known],
-        "MB": [_number(model.megabytes) for _, model in known],
+        "dim": [str(model.dim or "") for _, model in known],
+        "MB": [_size(model.megabytes) for _, model in known],
         "licence": [model.licence or "" for _, model in known],
         "as of": [model.as_of for _, model in known],
         "remark": [model.remark for _, model in known],
@@ -84,5 +84,5 @@ def _as_text(known: Sequence[Known]) -> str:
     return table(list(shown), list(zip(*shown.values(), strict=True)))
 
 
-def _number(value: float | None) -> str:
+def _size(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}" if value < 10 else f"{value:.0f}"

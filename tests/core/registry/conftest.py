@@ -145,6 +145,12 @@ def plugin(install: Install) -> Install:
 
 
 @pytest.fixture
+def sound() -> tuple[str, str]:
+    """Sources of a sound plugin's light module and of its parts, with NAME to be replaced."""
+    return GOOD, GOOD_PARTS
+
+
+@pytest.fixture
 def ducho(site: Path) -> Callable[..., Result]:
     """Runs the command in this process."""
 

@@ -19,6 +19,7 @@ from ducho_torch import (
 
 from ducho_core import Extractor, Output, ResolveContext, Resolved, Sample, UsageError
 from ducho_hf.encoder import refused_pickle
+from ducho_hf.models import SENTENCE_MODELS
 from ducho_hf.modules import SentenceSettings, read_settings
 from ducho_hf.silence import quiet
 from ducho_hf.source import ModelSource, locate
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
     from ducho_core import RunOptions
     from ducho_core.extractor import InputValue
     from ducho_hf.options import SentenceOptions
-
-_SUGGESTIONS = (
-    "sentence-transformers/all-MiniLM-L6-v2   (91 MB, 384 numbers, English)",
-    "BAAI/bge-small-en-v1.5                   (133 MB, 384 numbers, English)",
-    "intfloat/multilingual-e5-small           (471 MB, 384 numbers, 94 languages)",
-)
 
 _PROBES = ["A red shoe", "Blue running shoes for women,\tsize 38 "]
 
@@ -86,7 +81,7 @@ class SentenceExtractor(Extractor):
     @classmethod
     def resolve(cls, options: SentenceOptions, context: ResolveContext) -> Resolved:
         """Find the model, read its modules' settings, hash its files."""
-        source = locate(options, suggestions=_SUGGESTIONS)
+        source = locate(options, suggestions=SENTENCE_MODELS)
         return cls.resolve_source(source, options, context)
 
     @classmethod

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ducho_core import UsageError, files_digest
+from ducho_core import KnownModel, UsageError, files_digest
 from ducho_hf import hub
 from ducho_hf.files import (
     folder_names,
@@ -123,18 +123,19 @@ class ModelSource:
             raise UsageError(f"{name} of the model {self.name!r} is no JSON: {error}") from error
 
 
-def locate(options: ModelOptions, *, suggestions: Sequence[str]) -> ModelSource:
+def locate(options: ModelOptions, *, suggestions: Sequence[str | KnownModel]) -> ModelSource:
     """Find the model that the options name, as a folder or on the hub.
 
     Args:
         options: where the model comes from.
-        suggestions: good models with sizes, named where the user gave none.
+        suggestions: good models, the first three of which are named with their sizes where
+            the user gave none.
 
     Raises:
         UsageError: no model was given, there is none of that name, or its code may not run.
     """
     if not options.model:
-        listed = "".join(f"\n  --model {one}" for one in suggestions)
+        listed = "".join(f"\n  --model {_suggested(one)}" for one in suggestions[:3])
         raise UsageError(f"no model was given. Good ones to start with:{listed}")
     local = os.path.isdir(options.model)
     if options.trust_remote_code and (local or not hub.is_commit(options.revision)):
@@ -145,6 +146,10 @@ def locate(options: ModelOptions, *, suggestions: Sequence[str]) -> ModelSource:
     source = _find(options.model, options.revision, code=options.trust_remote_code)
     _refuse_foreign_code(source)
     return source
+
+
+def _suggested(model: str | KnownModel) -> str:
+    return model if isinstance(model, str) else f"{model.name:<40} ({model.facts})"
 
 
 def locate_tokenizer(tokenizer: str, revision: str | None) -> ModelSource:

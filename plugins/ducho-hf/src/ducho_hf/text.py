@@ -26,6 +26,7 @@ from ducho_hf.encoder import (
     tower_config,
 )
 from ducho_hf.hidden import HiddenStates, States
+from ducho_hf.models import TEXT_MODELS
 from ducho_hf.pooling import output_names, outputs, pool, resolve_layers
 from ducho_hf.silence import quiet
 from ducho_hf.source import ModelSource, locate, locate_tokenizer
@@ -40,12 +41,6 @@ if TYPE_CHECKING:
     from ducho_core import RunOptions
     from ducho_core.extractor import InputValue
     from ducho_hf.options import TextOptions
-
-_SUGGESTIONS = (
-    "distilbert/distilbert-base-uncased   (268 MB, 768 numbers, English)",
-    "google-bert/bert-base-uncased        (440 MB, 768 numbers, English)",
-    "FacebookAI/roberta-base              (499 MB, 768 numbers, English)",
-)
 
 _PROBES = ("A red shoe", "Blue running shoes for women, size 38")
 
@@ -83,7 +78,7 @@ class TextExtractor(Extractor):
     @classmethod
     def resolve(cls, options: TextOptions, context: ResolveContext) -> Resolved:
         """Find the model, check layers and limits, hash its files."""
-        source = locate(options, suggestions=_SUGGESTIONS)
+        source = locate(options, suggestions=TEXT_MODELS)
         config = tower_config(read_config(source), "text")
         layers = resolve_layers(options.layers, layer_count(config), source.name)
         names = output_names(layers, options.pooling)

@@ -20,6 +20,7 @@ from ducho_core import Extractor, Media, Output, ResolveContext, Resolved, Sampl
 from ducho_hf.encoder import layer_count, load_encoder, read_config, tower_config
 from ducho_hf.hidden import HiddenStates
 from ducho_hf.images import ImagePreparation, draft_size, load_processor, preprocessing
+from ducho_hf.models import VISION_MODELS
 from ducho_hf.pooling import output_names, outputs, pool, resolve_layers
 from ducho_hf.source import locate
 
@@ -32,12 +33,6 @@ if TYPE_CHECKING:
     from ducho_core import RunOptions
     from ducho_core.extractor import InputValue
     from ducho_hf.options import VisionOptions
-
-_SUGGESTIONS = (
-    "facebook/dinov2-small                  (88 MB, 384 numbers)",
-    "google/vit-base-patch16-224-in21k      (346 MB, 768 numbers)",
-    "openai/clip-vit-base-patch32           (605 MB, 768 numbers)",
-)
 
 
 class VisionExtractor(Extractor):
@@ -79,7 +74,7 @@ class VisionExtractor(Extractor):
     @classmethod
     def resolve(cls, options: VisionOptions, context: ResolveContext) -> Resolved:
         """Find the model, check layers, read the image processor's settings, hash its files."""
-        source = locate(options, suggestions=_SUGGESTIONS)
+        source = locate(options, suggestions=VISION_MODELS)
         config = tower_config(read_config(source), "vision")
         layers = resolve_layers(options.layers, layer_count(config), source.name)
         names = output_names(layers, options.pooling)

@@ -15,6 +15,7 @@ def ducho_extractors() -> list[ExtractorSpec]:
             implementation="ducho_timm.extractor:TimmExtractor",
             options="ducho_timm.options:TimmOptions",
             run_options="ducho_timm.options:TimmRunOptions",
+            models="ducho_timm.models:known_models",
             default=True,
             batch_size=32,
             chunk_size=512,

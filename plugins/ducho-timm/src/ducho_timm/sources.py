@@ -12,6 +12,7 @@ from ducho_torch import ensure_torchvision
 
 from ducho_core import UsageError
 from ducho_timm import hub
+from ducho_timm.models import GOOD_MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from ducho_timm.options import TimmOptions
 
 _WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin", "model.pth", "pytorch_model.pth")
-_SUGGESTIONS = """\
-  mobilenetv3_large_100.ra_in1k      22 MB   quick, also on a CPU
-  resnet50.a1_in1k                  102 MB   the baseline that most papers compare with
-  vit_small_patch14_dinov2.lvd142m   88 MB   finds look-alikes best, slow on a CPU"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +60,9 @@ def timm_source(options: TimmOptions, weights: str | None) -> WeightsSource:
     if weights is not None:
         return _local_source(options, weights)
     if options.model is None:
+        listed = "".join(f"  {one.name:<34}{one.facts}\n" for one in GOOD_MODELS)
         raise UsageError(
-            f"timm/image needs a model: --model NAME. Three good ones:\n{_SUGGESTIONS}\n"
+            f"timm/image needs a model: --model NAME. Good ones to start with:\n{listed}"
             "starter/image (ducho-starter) brings its weights along and needs no download"
         )
     if options.model.startswith(("hf-hub:", "hf_hub:")):
