@@ -14,6 +14,7 @@ __version__ = "3.0.0a1"
 _EXPORTS = {
     "API_VERSION": "specs",
     "Binding": "catalogue",
+    "build_options": "options",
     "ContractError": "errors",
     "DeviceMemoryError": "errors",
     "DuchoError": "errors",
@@ -27,7 +28,6 @@ _EXPORTS = {
     "ExportInput": "exporter",
     "ExportNotes": "exporter",
     "ExportRows": "exporter",
-    "build_options": "options",
     "extract": "extraction.session",
     "Extractor": "extractor",
     "ExtractorSpec": "specs",

@@ -1,7 +1,8 @@
 """Image features from any timm model, for Ducho.
 
 What another plugin needs to bring weights of its own to a timm architecture is imported on
-first use: ``TimmExtractor``, ``WeightsSource``, ``ImageOptions``.
+first use: ``TimmExtractor``, ``WeightsSource``, ``ImageOptions``, and the steps by which a
+network is built and its preprocessing settled.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ _EXPORTS = {
     "TimmOptions": "options",
     "TimmRunOptions": "options",
     "WeightsSource": "sources",
+    "build_model": "building",
+    "pretrained_config": "building",
+    "resolve_preprocessing": "preprocessing",
 }
 
 if TYPE_CHECKING:
+    from ducho_timm.building import build_model, pretrained_config
     from ducho_timm.extractor import TimmExtractor
     from ducho_timm.options import ImageOptions, TimmOptions, TimmRunOptions
+    from ducho_timm.preprocessing import resolve_preprocessing
     from ducho_timm.sources import WeightsSource
 
 __all__ = [
@@ -31,6 +37,9 @@ __all__ = [
     "TimmRunOptions",
     "WeightsSource",
     "__version__",
+    "build_model",
+    "pretrained_config",
+    "resolve_preprocessing",
 ]
 
 
