@@ -11,6 +11,8 @@ from ducho_core import UsageError
 from ducho_hf.silence import quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
     from ducho_torch import Precision
 
@@ -97,6 +99,7 @@ def load_encoder(
     device: torch.device,
     *,
     pooler: bool,
+    state: Mapping[str, torch.Tensor] | None = None,
 ) -> Any:
     """Load one tower, in evaluation mode, in the precision's dtype, on the device.
 
@@ -110,13 +113,14 @@ def load_encoder(
         precision: its dtype is the one that the weights are loaded in.
         device: where it will run.
         pooler: whether the model's own pooled output is wanted.
+        state: weights to take instead of those in the model's folder.
 
     Raises:
         UsageError: the checkpoint lacks weights that would be used, or has no such tower.
     """
     config = read_config(source)
     with quiet(), memory_errors():
-        model = _load_part(source, config, tower, precision, pooler=pooler)
+        model = _load_part(source, config, tower, precision, pooler=pooler, state=state)
         if getattr(model.config, "is_encoder_decoder", False) and hasattr(model, "get_encoder"):
             model = model.get_encoder()
         if hasattr(model.config, "use_cache"):
@@ -136,16 +140,22 @@ def refused_pickle(source: ModelSource) -> UsageError:
 
 
 def _load_part(
-    source: ModelSource, config: Any, tower: Tower, precision: Precision, *, pooler: bool
+    source: ModelSource,
+    config: Any,
+    tower: Tower,
+    precision: Precision,
+    *,
+    pooler: bool,
+    state: Mapping[str, torch.Tensor] | None,
 ) -> Any:
     from transformers import MODEL_MAPPING
 
     part = tower_config(config, tower)
     if part is not config and type(part) in MODEL_MAPPING:
-        model, missing = _load(source, part, precision)
+        model, missing = _load(source, part, precision, state)
         if not _used(missing, pooler=pooler):
             return model
-    model, missing = _load(source, config, precision)
+    model, missing = _load(source, config, precision, state)
     for name in _TOWERS[tower][1] if part is not config else ():
         inner = getattr(model, name, None)
         if inner is not None:
@@ -168,21 +178,26 @@ def _load_part(
     return model
 
 
-def _load(source: ModelSource, config: Any, precision: Precision) -> tuple[Any, set[str]]:
-    from transformers import AutoModel
+def _load(
+    source: ModelSource,
+    config: Any,
+    precision: Precision,
+    state: Mapping[str, torch.Tensor] | None,
+) -> tuple[Any, set[str]]:
+    from transformers import MODEL_MAPPING, AutoModel
 
+    settings = {"config": config, "dtype": precision.dtype, "output_loading_info": True}
     try:
-        model, report = AutoModel.from_pretrained(
-            source.folder,
-            config=config,
-            dtype=precision.dtype,
-            trust_remote_code=source.code,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        if state is not None:
+            kind = MODEL_MAPPING[type(config)]
+            model, report = kind.from_pretrained(None, state_dict=dict(state), **settings)
+        else:
+            model, report = AutoModel.from_pretrained(
+                source.folder, trust_remote_code=source.code, local_files_only=True, **settings
+            )
     except pickle.UnpicklingError as error:
         raise refused_pickle(source) from error
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, KeyError, OSError, ImportError) as error:
         raise UsageError(
             f"Transformers cannot load the model {source.name!r}: {_first(error)}"
         ) from error
