@@ -30,6 +30,7 @@ _POOLERS = ("pooler", "head.")
 
 # Position 0 of these models' tables is not the first token: pad_token_id + 1 rows are unused.
 _OFFSET_POSITIONS = {
+    "altclip_text_model",
     "camembert",
     "clap_text_model",
     "data2vec-text",
@@ -152,10 +153,10 @@ def _load_part(
 
     part = tower_config(config, tower)
     if part is not config and type(part) in MODEL_MAPPING:
-        model, missing = _load(source, part, precision, state)
+        model, missing = load_checkpoint(source, part, precision, state)
         if not _used(missing, pooler=pooler):
             return model
-    model, missing = _load(source, config, precision, state)
+    model, missing = load_checkpoint(source, config, precision, state)
     for name in _TOWERS[tower][1] if part is not config else ():
         inner = getattr(model, name, None)
         if inner is not None:
@@ -178,21 +179,37 @@ def _load_part(
     return model
 
 
-def _load(
+def load_checkpoint(
     source: ModelSource,
     config: Any,
     precision: Precision,
-    state: Mapping[str, torch.Tensor] | None,
+    state: Mapping[str, torch.Tensor] | None = None,
+    kind: Any = None,
 ) -> tuple[Any, set[str]]:
+    """Load a model of a configuration from a checkpoint that may hold more.
+
+    Args:
+        source: where the checkpoint lies.
+        config: of the model, or of a part of it.
+        precision: its dtype is the one that the weights are loaded in.
+        state: weights to take instead of those in the model's folder.
+        kind: the model's class; the one that Transformers has for the configuration if None.
+
+    Returns:
+        The model, and the names of its weights that the checkpoint lacks.
+
+    Raises:
+        UsageError: the checkpoint cannot be read, or is a pickle of more than tensors.
+    """
     from transformers import MODEL_MAPPING, AutoModel
 
     settings = {"config": config, "dtype": precision.dtype, "output_loading_info": True}
     try:
         if state is not None:
-            kind = MODEL_MAPPING[type(config)]
+            kind = kind or MODEL_MAPPING[type(config)]
             model, report = kind.from_pretrained(None, state_dict=dict(state), **settings)
         else:
-            model, report = AutoModel.from_pretrained(
+            model, report = (kind or AutoModel).from_pretrained(
                 source.folder, trust_remote_code=source.code, local_files_only=True, **settings
             )
     except pickle.UnpicklingError as error:

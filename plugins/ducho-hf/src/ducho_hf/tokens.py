@@ -54,6 +54,8 @@ class BatchTokenizer:
         self.pad_id = int(pad if pad is not None else tokenizer.eos_token_id or 0)
         self.pad_type = int(getattr(tokenizer, "pad_token_type_id", 0) or 0)
         self.gives_types = "token_type_ids" in tokenizer.model_input_names
+        self.gives_mask = "attention_mask" in tokenizer.model_input_names
+        self.padding_side: Literal["right", "left"] = tokenizer.padding_side
         self._fast = self._fast_copy()
 
     @property
@@ -81,15 +83,19 @@ class BatchTokenizer:
         return samples
 
     def pad(
-        self, batch: Sequence[Tokens], side: Literal["right", "left"] = "right"
+        self,
+        batch: Sequence[Tokens],
+        side: Literal["right", "left"] = "right",
+        *,
+        length: int | None = None,
     ) -> dict[str, npt.NDArray[np.int64]]:
-        """Pad to the longest of the batch.
+        """Pad to the longest of the batch, or to a length that is never exceeded.
 
         Returns:
             ``input_ids`` and ``attention_mask``, and ``token_type_ids`` where the model's
-            tokenizer gives them, each of shape (n, longest), int64.
+            tokenizer gives them, each of shape (n, length), int64.
         """
-        shape = (len(batch), max(len(one.ids) for one in batch))
+        shape = (len(batch), length or max(len(one.ids) for one in batch))
         ids = np.full(shape, self.pad_id, np.int64)
         mask = np.zeros(shape, np.int64)
         types = np.full(shape, self.pad_type, np.int64)
