@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any, Literal
 
-from ducho_torch import memory_errors
+from ducho_torch import memory_errors, pack_linears
 
 from ducho_core import UsageError
 from ducho_hf.silence import quiet
@@ -73,6 +73,11 @@ def tower_config(config: Any, tower: Tower) -> Any:
     return getattr(config, _TOWERS[tower][0], None) or config
 
 
+def tower_modules(tower: Tower) -> tuple[str, ...]:
+    """Names under which models of several towers may keep one."""
+    return _TOWERS[tower][1]
+
+
 def layer_count(config: Any) -> int | None:
     """Blocks of the encoder; hidden states are one more. None where the model does not say."""
     for name in ("encoder_layers", "num_hidden_layers"):
@@ -128,7 +133,9 @@ def load_encoder(
             model.config.use_cache = False
         # Loaded in its dtype already: another cast would also round the tables of rotary
         # positions, which Transformers keeps in float32.
-        return model.eval().requires_grad_(False).to(device)  # noqa: FBT003
+        model = model.eval().requires_grad_(False).to(device)  # noqa: FBT003
+        pack_linears(model, precision, device)
+        return model
 
 
 def refused_pickle(source: ModelSource) -> UsageError:

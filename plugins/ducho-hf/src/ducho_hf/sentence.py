@@ -12,6 +12,7 @@ from ducho_torch import (
     checkpoint_dtype,
     computing,
     memory_errors,
+    pack_linears,
     resolve_device,
     resolve_precision,
     to_numpy,
@@ -212,7 +213,9 @@ def _load_model(
         model.max_seq_length = settings.max_seq_length
     if source.name in _PROMPT_NOT_POOLED:
         model.set_pooling_include_prompt(include_prompt=False)
-    return model.eval().requires_grad_(False)  # noqa: FBT003
+    model = model.eval().requires_grad_(False)  # noqa: FBT003
+    pack_linears(model, precision, device)
+    return model
 
 
 def _own_tokenizer(model: Any, settings: SentenceSettings) -> BatchTokenizer | None:

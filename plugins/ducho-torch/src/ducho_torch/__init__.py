@@ -11,19 +11,32 @@ from typing import TYPE_CHECKING
 __version__ = "3.0.0a1"
 
 _EXPORTS = {
+    "ImageNetwork": "network",
+    "ImageOptions": "options",
     "LayerCapture": "layers",
+    "LayerPooling": "pooling",
+    "PickleRefusedError": "weights",
     "Precision": "precision",
+    "Preprocessing": "images",
+    "check_aspect": "images",
+    "check_normalisation": "images",
     "checkpoint_dtype": "weights",
     "computing": "precision",
+    "direct_size": "images",
     "ensure_torchvision": "guard",
+    "find_state": "weights",
+    "is_direct": "images",
     "layer_names": "layers",
     "load_state": "weights",
     "load_weights": "weights",
     "memory_errors": "model",
+    "normalisation": "images",
+    "pack_linears": "linear",
     "pool_spatial": "pooling",
     "prepare_model": "model",
     "resolve_device": "device",
     "resolve_precision": "precision",
+    "sides": "images",
     "supports_bfloat16": "precision",
     "to_numpy": "model",
     "weights_digest": "weights",
@@ -32,27 +45,59 @@ _EXPORTS = {
 if TYPE_CHECKING:
     from ducho_torch.device import resolve_device
     from ducho_torch.guard import ensure_torchvision
+    from ducho_torch.images import (
+        Preprocessing,
+        check_aspect,
+        check_normalisation,
+        direct_size,
+        is_direct,
+        normalisation,
+        sides,
+    )
     from ducho_torch.layers import LayerCapture, layer_names
+    from ducho_torch.linear import pack_linears
     from ducho_torch.model import memory_errors, prepare_model, to_numpy
-    from ducho_torch.pooling import pool_spatial
+    from ducho_torch.network import ImageNetwork
+    from ducho_torch.options import ImageOptions
+    from ducho_torch.pooling import LayerPooling, pool_spatial
     from ducho_torch.precision import Precision, computing, resolve_precision, supports_bfloat16
-    from ducho_torch.weights import checkpoint_dtype, load_state, load_weights, weights_digest
+    from ducho_torch.weights import (
+        PickleRefusedError,
+        checkpoint_dtype,
+        find_state,
+        load_state,
+        load_weights,
+        weights_digest,
+    )
 
 __all__ = [
+    "ImageNetwork",
+    "ImageOptions",
     "LayerCapture",
+    "LayerPooling",
+    "PickleRefusedError",
     "Precision",
+    "Preprocessing",
     "__version__",
+    "check_aspect",
+    "check_normalisation",
     "checkpoint_dtype",
     "computing",
+    "direct_size",
     "ensure_torchvision",
+    "find_state",
+    "is_direct",
     "layer_names",
     "load_state",
     "load_weights",
     "memory_errors",
+    "normalisation",
+    "pack_linears",
     "pool_spatial",
     "prepare_model",
     "resolve_device",
     "resolve_precision",
+    "sides",
     "supports_bfloat16",
     "to_numpy",
     "weights_digest",

@@ -13,6 +13,7 @@ from torch import nn
 
 from ducho_core import DeviceMemoryError
 from ducho_torch.folding import fold_batch_norm
+from ducho_torch.linear import pack_linears
 from ducho_torch.precision import Precision, computing
 from ducho_torch.rounding import round_depthwise
 
@@ -63,6 +64,7 @@ def prepare_model(
         model = model.to(dtype=precision.dtype)
         if precision.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        pack_linears(model, precision, device)
     return model
 
 

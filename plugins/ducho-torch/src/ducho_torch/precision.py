@@ -79,7 +79,7 @@ def supports_bfloat16(device: torch.device) -> bool:
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "mps":
         return bool(torch.backends.mps.is_macos_or_newer(14, 0))
-    if device.type != "cpu" or not _onednn():
+    if device.type != "cpu" or not onednn_available():
         return False
     if hasattr(torch.cpu, "get_capabilities"):
         has: Mapping[str, Any] = torch.cpu.get_capabilities()
@@ -145,7 +145,8 @@ def computing(precision: Precision, device: torch.device) -> Iterator[None]:
             switch.fp32_precision = value
 
 
-def _onednn() -> bool:
+def onednn_available() -> bool:
+    """Whether this torch has oneDNN."""
     return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
