@@ -40,13 +40,14 @@ def broken_item_fails_alone(case: ExtractorCase) -> None:
 def inputs_left_alone(case: ExtractorCase) -> None:
     """The mapping, the texts and the bytes."""
     for group in case.groups:
-        inputs = case.inputs_of(group)
-        before = [_content(one) for one in inputs]
-        case.extractor.prepare_many(inputs)
-        for one in inputs:
+        before = [_content(one) for one in case.inputs_of(group)]
+        together, single = case.inputs_of(group), case.inputs_of(group)
+        case.extractor.prepare_many(together)
+        for one in single:
             case.extractor.prepare(one)
-        for at, one in enumerate(inputs):
-            expect(_content(one) == before[at], f"prepare changed the inputs of item {at}")
+        for inputs, what in ((together, "prepare_many"), (single, "prepare")):
+            for at, one in enumerate(inputs):
+                expect(_content(one) == before[at], f"{what} changed the inputs of item {at}")
 
 
 @check(

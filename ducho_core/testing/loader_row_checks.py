@@ -94,16 +94,16 @@ def every_row_is_there(case: LoaderCase) -> None:
 def reading_again_is_the_same(case: LoaderCase) -> None:
     """From the same opened source, in turns, and from one opened anew."""
     loader = case.open()
-    first = pa.Table.from_batches(case.read(loader))
-    second = pa.Table.from_batches(case.read(loader))
-    expect(second.equals(first), "batches() gives other rows when it is called again")
+    first = _rows(case.read(loader))
+    expect(_rows(case.read(loader)) == first, "batches() gives other rows when it is called again")
     pairs = list(itertools.zip_longest(loader.batches(), loader.batches()))
     for which in (0, 1):
         expect(
-            pa.Table.from_batches(
-                [pair[which] for pair in pairs if pair[which] is not None]
-            ).equals(first),
+            _rows([pair[which] for pair in pairs if pair[which] is not None]) == first,
             "two iterators of one opened source disturb each other",
         )
-    anew = pa.Table.from_batches(case.read())
-    expect(anew.equals(first), "the source opened anew gives other rows")
+    expect(_rows(case.read()) == first, "the source opened anew gives other rows")
+
+
+def _rows(batches: list[pa.RecordBatch]) -> list[dict[str, object]]:
+    return [row for batch in batches for row in batch.to_pylist()]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ducho_core.options import build_options
@@ -39,7 +41,20 @@ class PartCase:
         self.registry = registry or Registry.discover()
         self.found: Found[Any] = getattr(self.registry, self.kind)(plugin)
         self.given = dict(options or {})
-        self.options, self.run_options = self.build(self.given)
+
+    @cached_property
+    def _built(self) -> tuple[Any, Any]:
+        return self.build(self.given)
+
+    @property
+    def options(self) -> Any:
+        """The options that enter the SPEC; None where there are none."""
+        return self._built[0]
+
+    @property
+    def run_options(self) -> Any:
+        """The options that do not."""
+        return self._built[1]
 
     @property
     def name(self) -> str:
@@ -73,7 +88,5 @@ class PartCase:
 
 def python_path() -> dict[str, str]:
     """Environment in which a fresh interpreter finds what this process does."""
-    import sys
-
     places = [os.path.abspath(place) if place else os.getcwd() for place in sys.path]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
