@@ -23,14 +23,22 @@ _EXPORTS = {
     "TextExtractor": "text",
     "TextOptions": "options",
     "Tokens": "tokens",
+    "TowerOutputs": "towers",
     "VisionExtractor": "vision",
     "VisionOptions": "options",
+    "by_shape": "images",
+    "check_class_token": "hidden",
+    "check_dual": "towers",
     "draft_size": "images",
+    "find_tower": "towers",
     "layer_count": "encoder",
+    "load_checkpoint": "encoder",
     "load_encoder": "encoder",
     "load_processor": "images",
     "load_tokenizer": "text",
+    "load_towers": "towers",
     "locate": "source",
+    "locate_tokenizer": "source",
     "only_text": "text",
     "output_names": "pooling",
     "pool": "pooling",
@@ -41,25 +49,34 @@ _EXPORTS = {
     "resolve_layers": "pooling",
     "text_limit": "text",
     "tower_config": "encoder",
+    "tower_width": "towers",
 }
 
 if TYPE_CHECKING:
     from ducho_hf.encoder import (
         layer_count,
+        load_checkpoint,
         load_encoder,
         read_config,
         refused_pickle,
         tower_config,
     )
-    from ducho_hf.hidden import HiddenStates, States
-    from ducho_hf.images import ImagePreparation, draft_size, load_processor, preprocessing
+    from ducho_hf.hidden import HiddenStates, States, check_class_token
+    from ducho_hf.images import (
+        ImagePreparation,
+        by_shape,
+        draft_size,
+        load_processor,
+        preprocessing,
+    )
     from ducho_hf.options import ModelOptions, SentenceOptions, TextOptions, VisionOptions
     from ducho_hf.pooling import output_names, pool, resolve_layers
     from ducho_hf.sentence import SentenceExtractor
     from ducho_hf.silence import quiet
-    from ducho_hf.source import ModelSource, locate
+    from ducho_hf.source import ModelSource, locate, locate_tokenizer
     from ducho_hf.text import TextExtractor, load_tokenizer, only_text, text_limit
     from ducho_hf.tokens import BatchTokenizer, Tokens
+    from ducho_hf.towers import TowerOutputs, check_dual, find_tower, load_towers, tower_width
     from ducho_hf.vision import VisionExtractor
 
 __all__ = [
@@ -74,15 +91,23 @@ __all__ = [
     "TextExtractor",
     "TextOptions",
     "Tokens",
+    "TowerOutputs",
     "VisionExtractor",
     "VisionOptions",
     "__version__",
+    "by_shape",
+    "check_class_token",
+    "check_dual",
     "draft_size",
+    "find_tower",
     "layer_count",
+    "load_checkpoint",
     "load_encoder",
     "load_processor",
     "load_tokenizer",
+    "load_towers",
     "locate",
+    "locate_tokenizer",
     "only_text",
     "output_names",
     "pool",
@@ -93,6 +118,7 @@ __all__ = [
     "resolve_layers",
     "text_limit",
     "tower_config",
+    "tower_width",
 ]
 
 

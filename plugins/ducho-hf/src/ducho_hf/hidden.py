@@ -122,3 +122,22 @@ class HiddenStates:
         deeper = [index for index in self._layers if index]
         found = dict(zip(deeper, blocks, strict=True))
         return {0: entry[0], **found} if 0 in self._layers else found
+
+
+def check_class_token(model: nn.Module, example: Mapping[str, torch.Tensor]) -> None:
+    """Check that a vision encoder has a class token, by one pass over ``example``.
+
+    Raises:
+        UsageError: it gives one vector a patch and no other.
+    """
+    hidden = model(**example)[0]
+    pixels = example["pixel_values"]
+    patch = getattr(model.config, "patch_size", None)
+    if hidden.ndim != 3 or not isinstance(patch, int):
+        return
+    height, width = pixels.shape[-2:]
+    patches = pixels.shape[1] if pixels.ndim == 3 else (height // patch) * (width // patch)
+    if hidden.shape[1] == patches:
+        raise UsageError(
+            "pooling=cls: this model has no class token, only patches; choose pooler or mean"
+        )

@@ -11,6 +11,8 @@ from ducho_core import ItemError, UsageError
 from ducho_hf.silence import quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy.typing as npt
     from PIL import Image
 
@@ -87,6 +89,14 @@ def draft_size(processor: Any) -> tuple[int, int] | None:
     if not settings.get("do_resize") or not known:
         return None
     return 2 * max(known), 2 * max(known)
+
+
+def by_shape(prepared: Sequence[Mapping[str, npt.NDArray[np.generic]]]) -> list[list[int]]:
+    """Indices of prepared images that can be stacked, a list for each shape."""
+    groups: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+    for index, one in enumerate(prepared):
+        groups.setdefault(tuple(array.shape for array in one.values()), []).append(index)
+    return list(groups.values())
 
 
 class ImagePreparation:

@@ -153,7 +153,7 @@ def _suggested(model: str | KnownModel) -> str:
 
 
 def locate_tokenizer(tokenizer: str, revision: str | None) -> ModelSource:
-    """Find another tokenizer than the model's own.
+    """Find another tokenizer or image processor than the model's own, weights left aside.
 
     Raises:
         UsageError: there is none of that name.
@@ -191,7 +191,14 @@ def _looks_like_path(model: str) -> bool:
 def _holds_model(path: str) -> bool:
     return any(
         os.path.isfile(os.path.join(path, name))
-        for name in ("config.json", "modules.json", "tokenizer.json", "tokenizer_config.json")
+        for name in (
+            "config.json",
+            "modules.json",
+            "preprocessor_config.json",
+            "processor_config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+        )
     )
 
 
