@@ -153,3 +153,22 @@ def test_the_digest_follows_content_and_name(tmp_path: Path, model: nn.Module) -
     assert first == files_digest([path])
     save_file({name: value + 1 for name, value in model.state_dict().items()}, path)
     assert weights_digest([path]) != first
+
+
+def test_what_torch_itself_still_reads_of_older_versions_loads(
+    tmp_path: Path, model: nn.Module
+) -> None:
+    state = model.state_dict()
+    del state["1.num_batches_tracked"]
+    load_state(model, dict(state), source="w.pth")  # no versions: taken for an old checkpoint
+    torch.save({f"module.{name}": value for name, value in state.items()}, tmp_path / "w.pth")
+    load_state(model, load_weights(tmp_path / "w.pth"), source="w.pth")
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(UsageError, match=r"1 missing \(1\.num_batches_tracked\)"):
+        load_state(model, load_weights(tmp_path / "w.pth"), source="w.pth")
+
+
+def test_the_versions_beside_a_state_dict_stay_with_it(tmp_path: Path, model: nn.Module) -> None:
+    torch.save(nn.ModuleDict({"module": model}).state_dict(), tmp_path / "w.pth")
+    found: Any = load_weights(tmp_path / "w.pth")
+    assert found._metadata["1"] == {"version": 2}

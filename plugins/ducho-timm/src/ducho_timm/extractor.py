@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import torch
 from ducho_torch import (
+    ImageNetwork,
     LayerCapture,
+    LayerPooling,
     Precision,
     checkpoint_dtype,
     computing,
     load_weights,
     memory_errors,
-    pool_spatial,
     prepare_model,
     resolve_device,
     resolve_precision,
-    to_numpy,
     weights_digest,
 )
-from torch import nn
 
-from ducho_core import Extractor, Media, OptionError, Output, Resolved, Sample, UsageError
+from ducho_core import OptionError, Output, Resolved, UsageError
 from ducho_timm.building import build_model, pretrained_config
 from ducho_timm.preprocessing import Preprocessing, resolve_preprocessing
 from ducho_timm.sources import WeightsSource, base_name, timm_source
@@ -31,22 +27,21 @@ from ducho_timm.sources import WeightsSource, base_name, timm_source
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy.typing as npt
+    import torch
+    from torch import nn
 
     from ducho_core import ResolveContext
 
 POOLED = "pooled"
 
 
-class TimmExtractor(Extractor):
+class TimmExtractor(ImageNetwork):
     """A timm network over images.
 
     Another plugin that brings weights for a timm architecture subclasses this one: it says in
     ``weights_source`` where they are, and in ``read_weights`` how they are read where the
     files hold no state dict under timm's names. Its options extend ``ImageOptions``.
     """
-
-    threadsafe_prepare: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -58,13 +53,17 @@ class TimmExtractor(Extractor):
         layers: Sequence[str],
         pooling: str,
     ) -> None:
+        super().__init__(
+            preprocessing=preprocessing, precision=precision, device=device, names=layers
+        )
         self._model: Any = model
-        self._preprocessing = preprocessing
-        self._precision = precision
-        self._device = device
-        self._pooling = pooling
-        self._channels_last: dict[str, bool] = {}
-        self._names = tuple(layers)
+        self._pool = LayerPooling(
+            pooling,
+            height=preprocessing.height,
+            width=preprocessing.width,
+            prefix_tokens=getattr(model, "num_prefix_tokens", 0),
+            channels_last=getattr(model, "output_fmt", None) == "NHWC",
+        )
         self._capture = self._learned_capture()
 
     @classmethod
@@ -155,44 +154,24 @@ class TimmExtractor(Extractor):
             pooling=options.pooling,
         )
 
-    def prepare(self, inputs: Mapping[str, str | Media]) -> Sample:
-        media = inputs["image"]
-        if not isinstance(media, Media):
-            raise UsageError("timm/image takes images; bind one with --image COLUMN or TEMPLATE")
-        draft = self._preprocessing.draft if self._precision.scaled_decode else None
-        pixels = self._preprocessing.pixels(media.image(draft))
-        return Sample(pixels, notes=tuple(media.notes))
-
-    def extract(self, samples: Sequence[Sample]) -> Mapping[str, npt.NDArray[np.floating]]:
-        pixels = np.stack([sample.data for sample in samples])
-        with memory_errors(), computing(self._precision, self._device):
-            found = self._capture.run(self._input(torch.from_numpy(pixels)))
-            return {name: to_numpy(found[name]) for name in self._names}
+    def run(self, values: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        return self._capture.run(values)
 
     def close(self) -> None:
         del self._capture, self._model
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def _input(self, pixels: torch.Tensor) -> torch.Tensor:
-        values = self._preprocessing.normalised(pixels.to(self._device)).to(self._precision.dtype)
-        return values if self._precision.channels_last else values.contiguous()
+        super().close()
 
     def _learned_capture(self) -> LayerCapture:
         """Make the first pass, over a plain grey image: it settles layers, layouts and dims."""
-        shape = (1, self._preprocessing.height, self._preprocessing.width, 3)
-        grey = torch.full(shape, 128, dtype=torch.uint8)
         layers = [name for name in self._names if name != POOLED]
         with memory_errors(), computing(self._precision, self._device):
-            values = self._input(grey)
+            values = self.grey()
             if POOLED not in self._names:
                 capture = LayerCapture(self._model, layers, reduce=self._pool)
                 found = capture.run(values)
             else:
                 capture, found = self._capture_with_pooled(layers, values)
-        self.outputs = tuple(
-            Output(name=name, dim=int(found[name].shape[1])) for name in self._names
-        )
+        self.learn_outputs(found)
         return capture
 
     def _capture_with_pooled(
@@ -220,30 +199,3 @@ class TimmExtractor(Extractor):
         pooled: torch.Tensor = self._model.forward_head(features, pre_logits=True)
         self._model.forward_head(features)
         return pooled if pooled.ndim == 2 else pooled.flatten(1)
-
-    def _pool(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        if name not in self._channels_last:
-            self._channels_last[name] = self._is_channels_last(name, tensor)
-        return pool_spatial(
-            tensor,
-            self._pooling,
-            prefix_tokens=getattr(self._model, "num_prefix_tokens", 0),
-            channels_last=self._channels_last[name],
-        )
-
-    def _is_channels_last(self, name: str, tensor: torch.Tensor) -> bool:
-        """Whether a map lies as (n, height, width, d), told by its sides; seen once, for n = 1."""
-        if tensor.ndim < 2 or tensor.shape[0] != 1:
-            raise UsageError(
-                f"layer {name} gives shape {tuple(tensor.shape)} for one image, which is not a row"
-                " an image (windows, perhaps); choose the block around it"
-            )
-        if tensor.ndim != 4:
-            return False
-        aspect = math.log(self._preprocessing.height / self._preprocessing.width)
-        _, first, second, third = tensor.shape
-        as_first = abs(math.log(second / third) - aspect)
-        as_last = abs(math.log(first / second) - aspect)
-        if math.isclose(as_first, as_last, abs_tol=1e-6):
-            return getattr(self._model, "output_fmt", None) == "NHWC"
-        return as_last < as_first

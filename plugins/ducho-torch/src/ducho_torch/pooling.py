@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from ducho_core import UsageError
@@ -53,6 +54,69 @@ def pool_spatial(
         f"pooling={how} does not fit an output of shape {tuple(tensor.shape)}:"
         " cls needs tokens, avg, max and gem need a map or tokens; none-flatten always fits"
     )
+
+
+class LayerPooling:
+    """Pools the outputs of named layers of one image network.
+
+    Whether a layer's map lies as (n, d, height, width) or as (n, height, width, d) is told by
+    its sides when it is first seen, which must be for a batch of one.
+
+    Args:
+        how: as in ``pool_spatial``.
+        height: of the network's input.
+        width: of the network's input.
+        prefix_tokens: class and register tokens at the start of a token sequence.
+        channels_last: what a map is taken for where its sides leave it open.
+    """
+
+    def __init__(
+        self,
+        how: str,
+        *,
+        height: int,
+        width: int,
+        prefix_tokens: int = 0,
+        channels_last: bool = False,
+    ) -> None:
+        self._how = how
+        self._aspect = math.log(height / width)
+        self._prefix_tokens = prefix_tokens
+        self._default = channels_last
+        self._channels_last: dict[str, bool] = {}
+
+    def __call__(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """Pool the output of layer ``name``.
+
+        Returns:
+            Shape (n, d).
+
+        Raises:
+            UsageError: the output is not a row an image, or the pooling does not fit its shape.
+        """
+        if name not in self._channels_last:
+            self._channels_last[name] = self._is_channels_last(name, tensor)
+        return pool_spatial(
+            tensor,
+            self._how,
+            prefix_tokens=self._prefix_tokens,
+            channels_last=self._channels_last[name],
+        )
+
+    def _is_channels_last(self, name: str, tensor: torch.Tensor) -> bool:
+        if tensor.ndim < 2 or tensor.shape[0] != 1:
+            raise UsageError(
+                f"layer {name} gives shape {tuple(tensor.shape)} for one image, which is not a row"
+                " an image (windows, perhaps); choose the block around it"
+            )
+        if tensor.ndim != 4:
+            return False
+        _, first, second, third = tensor.shape
+        as_first = abs(math.log(second / third) - self._aspect)
+        as_last = abs(math.log(first / second) - self._aspect)
+        if math.isclose(as_first, as_last, abs_tol=1e-6):
+            return self._default
+        return as_last < as_first
 
 
 def _reduce(tensor: torch.Tensor, how: str, dims: tuple[int, ...]) -> torch.Tensor:
