@@ -217,3 +217,29 @@ def test_an_animation_is_noted_and_a_broken_or_extreme_image_fails_alone(context
 def test_a_model_without_image_processor_says_so(context, bert):
     with pytest.raises(UsageError, match="no image processor for the model 'bert'"):
         resolved_model(context, model=str(bert))
+
+
+def test_resize_comes_before_the_image_processor(context, vit, pictures, vectors, relative):
+    squeezed = [one.resize((50, 37), Image.Resampling.BICUBIC) for one in pictures]
+    expected = reference(vit, squeezed).pooler_output.numpy()
+    extractor = loaded(context, model=str(vit), pooling=("pooler",), resize=(50, 37))
+    found = vectors(extractor, [{"image": Media(encoded(one))} for one in pictures])
+    assert relative(found["pooler"], expected) <= 1e-5
+
+
+def test_another_image_processor(context, vit, clip, pictures, items, vectors, relative):
+    processor = transformers.AutoImageProcessor.from_pretrained(clip, backend="pil")
+    model = transformers.AutoModel.from_pretrained(vit, dtype=torch.float32).eval()
+    with torch.inference_mode():
+        pixels = processor(images=pictures, return_tensors="pt")["pixel_values"]
+        expected = model(pixels).pooler_output.numpy()
+    chosen = {"model": str(vit), "pooling": ("pooler",), "image_processor": str(clip)}
+    assert relative(vectors(loaded(context, **chosen), items)["pooler"], expected) <= 1e-5
+    resolved = resolved_model(context, **chosen)
+    assert resolved.options.image_processor == clip.name
+    assert resolved.identity["image_processor"] == {"model": clip.name}
+
+
+def test_a_revision_without_an_image_processor_is_refused(context, vit):
+    with pytest.raises(UsageError, match="only together with image_processor"):
+        resolved_model(context, model=str(vit), image_processor_revision="main")

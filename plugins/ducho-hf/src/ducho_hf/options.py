@@ -91,3 +91,18 @@ class VisionOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
             " output if not given"
         ),
     ] = ()
+    resize: Annotated[
+        tuple[int, ...],
+        option(
+            help="WIDTH,HEIGHT or one side in pixels: resize straight to it, bicubic, before the"
+            " image processor",
+            ge=1,
+            max_length=2,
+        ),
+    ] = ()
+    image_processor: Annotated[
+        str | None, option(help="hub id or folder of another image processor than the model's own")
+    ] = None
+    image_processor_revision: Annotated[
+        str | None, option(help="branch, tag or commit of that image processor on the hub")
+    ] = None

@@ -18,11 +18,17 @@ from ducho_torch import (
 
 from ducho_core import Extractor, Media, Output, ResolveContext, Resolved, Sample, UsageError
 from ducho_hf.encoder import layer_count, load_encoder, read_config, tower_config
-from ducho_hf.hidden import HiddenStates
-from ducho_hf.images import ImagePreparation, draft_size, load_processor, preprocessing
+from ducho_hf.hidden import HiddenStates, check_class_token
+from ducho_hf.images import (
+    ImagePreparation,
+    by_shape,
+    draft_size,
+    load_processor,
+    preprocessing,
+)
 from ducho_hf.models import VISION_MODELS
 from ducho_hf.pooling import output_names, outputs, pool, resolve_layers
-from ducho_hf.source import locate
+from ducho_hf.source import locate, locate_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     from ducho_core import RunOptions
     from ducho_core.extractor import InputValue
     from ducho_hf.options import VisionOptions
+    from ducho_hf.source import ModelSource
 
 
 class VisionExtractor(Extractor):
@@ -51,10 +58,13 @@ class VisionExtractor(Extractor):
         device: torch.device,
         *,
         draft: tuple[int, int] | None = None,
+        resize: tuple[int, ...] = (),
     ) -> None:
         from PIL import Image
 
         self._preparation = preparation
+        self._resize = (resize[0], resize[-1]) if resize else None
+        self._bicubic = Image.Resampling.BICUBIC
         self._draft = draft
         self._names = names
         self._precision = precision
@@ -64,7 +74,7 @@ class VisionExtractor(Extractor):
         with computing(precision, device):
             example = self._inputs(probe)
             if any(how == "cls" for _, how in names.values()):
-                _check_class_token(model, example)
+                check_class_token(model, example)
             self._states = HiddenStates(model, layers, example)
         found = self.extract(probe)
         self.outputs = tuple(
@@ -78,7 +88,8 @@ class VisionExtractor(Extractor):
         config = tower_config(read_config(source), "vision")
         layers = resolve_layers(options.layers, layer_count(config), source.name)
         names = output_names(layers, options.pooling)
-        processor, backend = load_processor(source)
+        pixels_from = _processor_source(options, source)
+        processor, backend = load_processor(pixels_from)
         precision = resolve_precision(
             context.precision,
             resolve_device(context.run_options.device),
@@ -91,24 +102,35 @@ class VisionExtractor(Extractor):
         precision = Precision(
             compute_dtype=precision.compute_dtype,
             tf32=precision.tf32,
-            scaled_decode=precision.scaled_decode and draft_size(processor) is not None,
+            scaled_decode=precision.scaled_decode
+            and not options.resize
+            and draft_size(processor) is not None,
             images=True,
         )
         hidden = getattr(config, "hidden_size", None)
+        identity: dict[str, Any] = {
+            **source.identity(),
+            **source.digests(),
+            "architecture": config.model_type,
+            "preprocessing": preprocessing(processor, backend),
+        }
+        other = options.image_processor is not None
+        if other:
+            identity["image_processor"] = pixels_from.identity()
         return Resolved(
             label=source.label,
-            identity={
-                **source.identity(),
-                **source.digests(),
-                "architecture": config.model_type,
-                "preprocessing": preprocessing(processor, backend),
-            },
+            identity=identity,
             outputs=outputs(names, hidden if isinstance(hidden, int) else None),
             options=msgspec.structs.replace(
-                options, model=source.name, revision=source.commit, layers=layers
+                options,
+                model=source.name,
+                revision=source.commit,
+                layers=layers,
+                image_processor=pixels_from.name if other else None,
+                image_processor_revision=pixels_from.commit if other else None,
             ),
             precision=precision.values(),
-            state=source,
+            state=(source, pixels_from),
         )
 
     @classmethod
@@ -121,16 +143,25 @@ class VisionExtractor(Extractor):
         precision = Precision.from_values(resolved.precision)
         device = resolve_device(run_options.device)
         names = output_names(resolved.options.layers, resolved.options.pooling)
-        processor, _ = load_processor(resolved.state)
+        source, pixels_from = resolved.state
+        processor, _ = load_processor(pixels_from)
         model = load_encoder(
-            resolved.state,
+            source,
             "vision",
             precision,
             device,
             pooler="pooler" in resolved.options.pooling,
         )
         draft = draft_size(processor) if precision.scaled_decode else None
-        return cls(ImagePreparation(processor), model, names, precision, device, draft=draft)
+        return cls(
+            ImagePreparation(processor),
+            model,
+            names,
+            precision,
+            device,
+            draft=draft,
+            resize=resolved.options.resize,
+        )
 
     def prepare(self, inputs: Mapping[str, InputValue]) -> Sample:
         """Decode, resize and crop one image.
@@ -141,21 +172,20 @@ class VisionExtractor(Extractor):
         (media,) = inputs.values()
         assert isinstance(media, Media)
         image = media.image(self._draft)
+        if self._resize is not None:
+            image = image.resize(self._resize, self._bicubic)
         return Sample(self._preparation.prepare(image), tuple(media.notes))
 
     def extract(self, samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.floating[Any]]]:
         """One pass for each shape of image in the batch, every output pooled from it."""
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for index, sample in enumerate(samples):
-            shape = tuple(array.shape for array in sample.data.values())
-            groups.setdefault(shape, []).append(index)
+        groups = by_shape([sample.data for sample in samples])
         found: dict[str, list[npt.NDArray[np.floating[Any]]]] = {name: [] for name in self._names}
         with memory_errors(), computing(self._precision, self._device):
-            for rows in groups.values():
+            for rows in groups:
                 states = self._states.run(self._inputs([samples[row] for row in rows]))
                 for name, (layer, how) in self._names.items():
                     found[name].append(to_numpy(pool(states, layer, how, None)))
-        order = np.argsort(np.concatenate(list(groups.values())))
+        order = np.argsort(np.concatenate(groups))
         return {name: np.concatenate(parts)[order] for name, parts in found.items()}
 
     def close(self) -> None:
@@ -168,13 +198,11 @@ class VisionExtractor(Extractor):
         return batch
 
 
-def _check_class_token(model: Any, example: Mapping[str, torch.Tensor]) -> None:
-    hidden = model(**example)[0]
-    patch = getattr(model.config, "patch_size", None)
-    if hidden.ndim != 3 or not isinstance(patch, int):
-        return
-    height, width = example["pixel_values"].shape[-2:]
-    if hidden.shape[1] == (height // patch) * (width // patch):
+def _processor_source(options: VisionOptions, source: ModelSource) -> ModelSource:
+    if options.image_processor is not None:
+        return locate_tokenizer(options.image_processor, options.image_processor_revision)
+    if options.image_processor_revision is not None:
         raise UsageError(
-            "pooling=cls: this model has no class token, only patches; choose pooler or mean"
+            "image_processor_revision has a meaning only together with image_processor"
         )
+    return source
