@@ -85,6 +85,34 @@ def doctor(ctx: click.Context, name: str | None, *, as_json: bool) -> None:
 
 
 @plugins.command()
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(["extractor", "loader"]),
+    default="extractor",
+    show_default=True,
+    help="What the plugin registers.",
+)
+@click.option(
+    "--input",
+    "modality",
+    type=click.Choice(["image", "text", "audio"]),
+    help="What its extractor takes. [default: image]",
+)
+@click.option("--out", metavar="DIR", default=".", help="Where the new folder is made.")
+@click.pass_context
+def new(ctx: click.Context, name: str, *, kind: Any, modality: Any, out: str) -> None:
+    """Make a distribution of your own, ducho-NAME, with one working plugin.
+
+    It holds a small extractor (or loader) to be replaced, its options, tests of the contract, a
+    README, a CI file and all that is needed to publish it.
+    """
+    from ducho_core.cli.plugin_new import make_plugin
+
+    make_plugin(get_registry(ctx), name, kind=kind, modality=modality, out=out)
+
+
+@plugins.command()
 @click.option("--index", "path", metavar="FILE", help="A plugin index of your own (TOML).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
