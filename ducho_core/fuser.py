@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from ducho_core.errors import ContractError
 
@@ -192,7 +192,7 @@ class GroupBatch:
 class GroupFuser(Fuser):
     """Each new row follows from all rows of a group. One input."""
 
-    keeps: ClassVar[tuple[str, ...]] = ("item_id",)
+    keeps: tuple[str, ...] = ("item_id",)
     """The key columns that make the new key; rows that agree in them are a group."""
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ducho_core.hookspecs import hookimpl
-from ducho_core.specs import EngineSpec, ExtractorSpec, LoaderSpec
+from ducho_core.specs import EngineSpec, ExtractorSpec, FuserSpec, LoaderSpec
 
 
 @hookimpl
@@ -48,6 +48,47 @@ def ducho_extractors() -> list[ExtractorSpec]:
             chunk_size=8192,
         ),
     ]
+
+
+@hookimpl
+def ducho_fusers() -> list[FuserSpec]:
+    combining = {
+        "concat": ("Concat", 1, "vectors one after the other; scales one input alone, too"),
+        "sum": ("Sum", 2, "the sum, number by number"),
+        "mean": ("Mean", 2, "the mean, number by number, weighted or not"),
+        "mul": ("Multiply", 2, "the product, number by number"),
+        "max": ("Maximum", 2, "the largest, number by number"),
+    }
+    fusers = [
+        FuserSpec(
+            name=name,
+            summary=summary,
+            implementation=f"ducho_core.fusers.combine:{kind}",
+            options="ducho_core.fusers.options:"
+            + ("MeanOptions" if name == "mean" else "CombineOptions"),
+            fewest=fewest,
+        )
+        for name, (kind, fewest, summary) in combining.items()
+    ]
+    fusers.append(
+        FuserSpec(
+            name="pool",
+            summary="the slots of an item become one vector",
+            implementation="ducho_core.fusers.pool:Pool",
+            options="ducho_core.fusers.options:PoolOptions",
+            most=1,
+        )
+    )
+    fusers.append(
+        FuserSpec(
+            name="shuffle",
+            summary="vectors shuffled among items: a control",
+            implementation="ducho_core.fusers.shuffle:Shuffle",
+            options="ducho_core.fusers.options:ShuffleOptions",
+            most=1,
+        )
+    )
+    return fusers
 
 
 @hookimpl

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = {
     "extract": ("ducho_core.cli.extract:extract", "Extract features into a store."),
+    "fuse": ("ducho_core.cli.fuse:fuse", "Fuse feature sets into a new one."),
     "neighbours": ("ducho_core.cli.neighbours:neighbours", "Show the items nearest to some."),
     "plugins": ("ducho_core.cli.plugins:plugins", "List, explain and check plugins."),
     "run": ("ducho_core.cli.run:run", "Carry out the extractions of a recipe."),

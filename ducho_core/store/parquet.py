@@ -120,6 +120,11 @@ class DataFile:
         except OSError as error:
             raise _unreadable(path, error) from error
 
+    @property
+    def group_sizes(self) -> list[int]:
+        """Rows of each row group."""
+        return [self._metadata.row_group(group).num_rows for group in range(self.groups)]
+
     def footer(self) -> dict[str, Any]:
         """The ``ducho.`` values of the footer, without the prefix and the seal."""
         pairs = self._metadata.metadata or {}

@@ -23,7 +23,7 @@ INPUT_DIGEST = "input_sha256"
 """Column of every data file: sha256 over what ``prepare`` received for the row."""
 
 _SLUG_LENGTH = 48
-_REQUIRED = ("extractor", "outputs", "keys", "inputs", "stored_dtype", "catalogue")
+_REQUIRED = ("outputs", "keys", "inputs", "stored_dtype", "catalogue")
 
 
 def canonical_json(value: Any) -> bytes:
@@ -67,10 +67,16 @@ def spec_sha256(spec: Mapping[str, Any]) -> str:
     return fingerprint(without_revision(spec))
 
 
+def maker(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What made the set: the ``extractor`` of a SPEC, or the ``fuser`` of a derived one."""
+    made: Mapping[str, Any] = spec["fuser"] if "fuser" in spec else spec["extractor"]
+    return made
+
+
 def slug(spec: Mapping[str, Any]) -> str:
-    """The readable half of a set's folder: extractor and model, ``[a-z0-9-]{1,48}``."""
-    extractor = spec["extractor"]
-    words = f"{extractor['name']}-{extractor.get('label') or ''}".lower()
+    """The readable half of a set's folder: what made it and how, ``[a-z0-9-]{1,48}``."""
+    made = maker(spec)
+    words = f"{made['name']}-{made.get('label') or ''}".lower()
     cut = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:_SLUG_LENGTH].strip("-")
     return cut or "set"
 
@@ -103,6 +109,8 @@ def check_spec(spec: Mapping[str, Any]) -> None:
         StoreError: a field is missing or columns would collide.
     """
     missing = [name for name in _REQUIRED if name not in spec]
+    if "fuser" not in spec and "extractor" not in spec:
+        missing.insert(0, "extractor")
     if missing:
         raise StoreError(f"a SPEC lacks the fields {', '.join(missing)}")
     keys = list(spec["keys"])

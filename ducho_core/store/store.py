@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -229,6 +230,10 @@ class Store:
                 f"the name {name!r} is bound to {old.path.name}, made with other settings"
                 f" (old → new):\n  {listed}\nChoose another --name, or the old settings"
             )
+
+    def temporary(self, suffix: str) -> Path:
+        """A new path on the store's disk for an unfinished file; nothing is created."""
+        return self._temporary_folder / f"{uuid.uuid4().hex}{suffix}"
 
     @cached_property
     def _temporary_folder(self) -> Path:

@@ -29,7 +29,7 @@ from ducho_core.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ducho_core.extractor import JSON
@@ -103,6 +103,17 @@ class SetWriter:
         """
         with DataFile(self.path / "plans" / layout.plan_file(number)) as file:
             return file.read(columns)
+
+    def plan_batches(
+        self, number: int, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """A plan as in ``read_plan``, a row group at a time."""
+        with DataFile(self.path / "plans" / layout.plan_file(number)) as file:
+            yield from file.batches(columns)
+
+    def put_fit(self, name: str, content: bytes) -> None:
+        """Keep fitted state in fit/; a file that exists is left as it is."""
+        put_bytes(self.path / "fit" / layout.check_run_id(name), self.temporary_folder, content)
 
     def commit_plan(self, number: int, table: pa.Table) -> bool:
         """Commit plan ``number``; False where somebody else put one there first.

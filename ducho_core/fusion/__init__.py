@@ -1,0 +1,1 @@
+"""From feature sets to a feature set: join, fit, fuse, commit."""

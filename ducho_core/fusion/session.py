@@ -1,0 +1,350 @@
+"""One fusion from request to report: the order of a fusion stands here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ducho_core.errors import UsageError
+from ducho_core.extraction.session import Silent
+from ducho_core.extraction.versions import versions_behind
+from ducho_core.fuser import FuserContext, FuserInput, RowFuser
+from ducho_core.fusion import fitting
+from ducho_core.fusion.inputs import open_inputs
+from ducho_core.fusion.join import Join
+from ducho_core.fusion.layouts import RelabelLayout, RowLayout, check_made, make_layout
+from ducho_core.fusion.planning import PendingChunk, pending_chunks, plan_new
+from ducho_core.fusion.report import FusionReport
+from ducho_core.fusion.request import FuseRequest
+from ducho_core.fusion.settings import make_spec, sets_but_for_fit, with_fit
+from ducho_core.options import build_options, parse_options
+from ducho_core.store import FeatureSet, Store
+from ducho_core.store.schema import embedding_array, scale_name, to_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ducho_core.extraction.session import Observer
+    from ducho_core.fuser import Fuser
+    from ducho_core.fusion.join import Coverage
+    from ducho_core.fusion.layouts import Layout
+    from ducho_core.registry import Registry
+    from ducho_core.store.writer import SetWriter
+
+_ADVICE = (
+    "Extract what is missing, or say what to do with it: --missing drop leaves these keys out,"
+    " zero and mean fill them in"
+)
+
+
+class Fusion:
+    """Carries out one request.
+
+    Args:
+        request: what the user asks for.
+        registry: where fusers come from.
+        store: the store's folder, which holds the sets and takes the new one.
+        observer: told how it goes on.
+        stop: set when the user wants to stop.
+    """
+
+    def __init__(
+        self,
+        request: FuseRequest,
+        registry: Registry,
+        store: str | os.PathLike[str],
+        *,
+        observer: Observer | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._request = request
+        self._found = registry.fuser(request.how)
+        self._observer = observer or Silent()
+        self._stop = stop or threading.Event()
+        self._options = self._parse_options()
+        self._store_path = store
+        spec, count = self._found.spec, len(request.sets)
+        if count < spec.fewest or (spec.most is not None and count > spec.most):
+            most = "or more" if spec.most is None else f"to {spec.most}"
+            words = f"{spec.fewest} {most}" if spec.most != spec.fewest else f"{spec.fewest}"
+            raise UsageError(f"{self._found.canonical} takes {words} feature sets, not {count}")
+
+    def run(self) -> FusionReport:
+        """Fuse what is pending.
+
+        Raises:
+            DuchoError: the fusion could not begin or go on; what was committed stays.
+        """
+        begun = time.perf_counter()
+        store = Store(self._store_path)
+        store.probe()
+        inputs = open_inputs(store, self._request.sets)
+        join = Join(inputs)
+        coverage = join.coverage()
+        if len(inputs) > 1:
+            self._observer.say(str(coverage))
+        join.settle(self._request.missing, coverage, _ADVICE)
+        context = FuserContext(
+            inputs=tuple(
+                FuserInput(
+                    name=one.name,
+                    label=one.made_by,
+                    dim=one.dim,
+                    keys=one.features.keys,
+                    fingerprint=one.features.fingerprint,
+                    output=one.output,
+                )
+                for one in inputs
+            ),
+            missing=self._request.missing,
+        )
+        fuser = self._found.import_implementation().open(self._options, context)
+        layout = make_layout(fuser, join, lambda: store.temporary(".rows"), self._found.canonical)
+        try:
+            report = self._fuse(store, fuser, layout, coverage)
+        finally:
+            layout.close()
+        report.seconds = time.perf_counter() - begun
+        return report
+
+    def _fuse(
+        self, store: Store, fuser: Fuser, layout: Layout, coverage: Coverage
+    ) -> FusionReport:
+        missing = self._request.missing
+        fitted = isinstance(fuser, RowFuser) and fitting.needs_fit(fuser, layout, missing)
+        depends = fitted and self._request.fit_from is None
+        depends |= not isinstance(layout, RowLayout) or isinstance(layout, RelabelLayout)
+        depends |= missing in ("zero", "mean") and len(layout.join.inputs) > 1
+        spec = make_spec(
+            self._request,
+            self._found,
+            self._options,
+            fuser,
+            layout.join.inputs,
+            layout.keys,
+            snapshots=depends,
+        )
+        content, reused = None, False
+        if fitted:
+            assert isinstance(fuser, RowFuser)
+            assert isinstance(layout, RowLayout)
+            content, reused = self._fit(store, spec, fuser, layout)
+            spec = with_fit(spec, hashlib.sha256(content).hexdigest())
+        elif self._request.fit_from is not None:
+            raise UsageError(
+                f"{self._found.canonical} has nothing to fit with these options: leave out"
+                " --fit-from"
+            )
+        writer = store.create_set(spec, name=self._request.name)
+        if content is not None:
+            writer.put_fit(fitting.FIT_FILE, content)
+        report = FusionReport(
+            name=self._request.name or writer.path.name,
+            path=str(writer.path.relative_to(store.path)),
+            fingerprint=writer.fingerprint,
+            how=self._found.canonical,
+            missing=missing,
+            coverage=coverage,
+            dims={one.name: int(one.dim or 0) for one in fuser.outputs},
+            rows=layout.count,
+            dropped=len(layout.join) - layout.join.count,
+            fit=None if content is None else hashlib.sha256(content).hexdigest(),
+            fit_reused=reused,
+        )
+        report.filled = tuple(
+            int(np.count_nonzero(rows[layout.join.kept] < 0)) for rows in layout.join.rows
+        )
+        self._commit(writer, layout, report)
+        return report
+
+    def _fit(
+        self, store: Store, spec: dict[str, Any], fuser: RowFuser, layout: RowLayout
+    ) -> tuple[bytes, bool]:
+        missing = self._request.missing
+        content = None
+        if self._request.fit_from is not None:
+            content = self._fit_of(store.open(self._request.fit_from), spec)
+        else:
+            for earlier in sets_but_for_fit(store, spec):
+                content = fitting.read_fit(earlier.path, earlier.spec)
+                if content is not None:
+                    break
+        reused = content is not None
+        if content is None:
+            self._observer.say("fitting")
+            content = fitting.fit(fuser, layout, missing, self._stop)
+        fitting.restore(content, fuser, layout, missing)
+        return content, reused
+
+    def _fit_of(self, features: FeatureSet, spec: dict[str, Any]) -> bytes:
+        theirs = features.spec
+        if "fuser" not in theirs or theirs["derived"]["fit"] is None:
+            raise UsageError(f"{features.name} was not fitted: --fit-from takes a fitted set")
+        for field in ("fuser", "options"):
+            mine = {**spec[field], "label": None} if field == "fuser" else spec[field]
+            other = {**theirs[field], "label": None} if field == "fuser" else theirs[field]
+            if mine != other:
+                raise UsageError(
+                    f"{features.name} was fitted with another {field}, {other}, not {mine}: its"
+                    " fit cannot be taken over"
+                )
+        content = fitting.read_fit(features.path, theirs)
+        if content is None:
+            raise UsageError(f"{features.path / 'fit'} is empty: fit {features.name} anew")
+        return content
+
+    def _commit(self, writer: SetWriter, layout: Layout, report: FusionReport) -> None:
+        report.skipped = len(FeatureSet(writer.path))
+        plan_new(writer, layout)
+        # A first pass for the row numbers alone tells how the inputs are best read.
+        layout.prepare(one.numbers[one.numbers >= 0] for one in pending_chunks(writer, layout))
+        pending = sum(len(one.numbers) for one in pending_chunks(writer, layout))
+        if not pending:
+            return
+        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+        writer.write_run(run_id, "start", self._circumstances(pending))
+        self._observer.extracting(report.name, pending)
+        try:
+            for chunk in pending_chunks(writer, layout):
+                if self._stop.is_set():
+                    report.interrupted = True
+                    break
+                if writer.chunk_path(chunk.plan, chunk.chunk).exists():
+                    report.elsewhere += len(chunk.numbers)
+                else:
+                    self._commit_chunk(writer, layout, chunk, run_id, report)
+                self._observer.advanced(len(chunk.numbers))
+        finally:
+            self._observer.finished()
+            writer.write_run(run_id, "end", {"finished": _now(), **report.as_dict()})
+
+    def _commit_chunk(
+        self,
+        writer: SetWriter,
+        layout: Layout,
+        chunk: PendingChunk,
+        run_id: str,
+        report: FusionReport,
+    ) -> None:
+        here = chunk.numbers >= 0
+        keys = chunk.keys if here.all() else chunk.keys.filter(pa.array(here))
+        made, digests = layout.make(chunk.numbers[here], keys)
+        good = check_made(made, report.dims, keys.num_rows, self._found.canonical)
+        codes = np.where(good, "", "non_finite")
+        columns: dict[str, Any] = {name: keys[name] for name in layout.keys}
+        for name in report.dims:
+            stored, scale, unfit = to_stored(made[name], self._request.dtype)
+            codes[unfit & good] = "overflow"
+            columns[name] = embedding_array(stored)
+            if scale is not None:
+                columns[scale_name(name)] = pa.array(scale)
+        columns["input_sha256"] = pa.array(digests, pa.binary(32))
+        rows = pa.table(columns)
+        failed = codes != ""
+        tables = [_failures(keys.filter(pa.array(failed)), codes[failed].tolist(), run_id)]
+        if failed.any():
+            rows = rows.filter(pa.array(~failed))
+        if not here.all():
+            gone = chunk.keys.filter(pa.array(~here))
+            tables.append(_failures(gone, ["withdrawn"] * gone.num_rows, run_id))
+        failures = pa.concat_tables(tables)
+        if not writer.commit_chunk(chunk.plan, chunk.chunk, rows, failures, run_id):
+            report.elsewhere += len(chunk.numbers)
+            return
+        report.stored += rows.num_rows
+        report.failed.update(code for code in failures["code"].to_pylist())
+        self._observer.failed(failures.num_rows)
+
+    def _parse_options(self) -> Any:
+        name, kind = self._found.canonical, self._found.options_type()
+        given = self._request.options
+        if isinstance(given, Mapping):
+            return build_options(name, kind, None, given)[0]
+        return parse_options(name, kind, None, given)[0]
+
+    def _circumstances(self, pending: int) -> dict[str, Any]:
+        return {
+            "started": _now(),
+            "pending": pending,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "system": platform.system(),
+            "processors": os.cpu_count(),
+            "versions": versions_behind(self._found.distribution),
+        }
+
+
+_MESSAGES = {
+    "non_finite": "the fuser gave NaN or infinity for this key",
+    "overflow": "a value is too large for the stored type",
+    "withdrawn": "an input has no row for this key any more",
+}
+
+
+def _failures(keys: pa.RecordBatch, codes: Sequence[str], run_id: str) -> pa.Table:
+    gone = [code == "withdrawn" for code in codes]
+    columns: dict[str, Any] = {name: keys[name] for name in keys.schema.names}
+    columns["status"] = ["withdrawn" if one else "failed" for one in gone]
+    columns["stage"] = ["source" if one else "check" for one in gone]
+    columns["code"] = list(codes)
+    columns["message"] = [_MESSAGES[code] for code in codes]
+    columns["input_sha256"] = pa.array([None] * len(codes), pa.binary(32))
+    columns["run_id"] = [run_id] * len(codes)
+    return pa.table(
+        {
+            name: pa.array(column, pa.string()) if isinstance(column, list) else column
+            for name, column in columns.items()
+        }
+    )
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def fuse(
+    sets: Sequence[str],
+    how: str,
+    *,
+    store: str | os.PathLike[str] = "features",
+    observer: Observer | None = None,
+    registry: Registry | None = None,
+    stop: threading.Event | None = None,
+    **settings: Any,
+) -> FusionReport:
+    """Fuse feature sets from Python, as ``ducho fuse`` does.
+
+    Args:
+        sets: the sets, ``NAME[:OUTPUT]`` each.
+        how: the fuser: NAME or PLUGIN/NAME.
+        store: the store's folder, which takes the new set too.
+        observer: told how it goes on.
+        registry: where plugins come from; discovered where not given.
+        stop: an event that ends the run after the chunk in hand.
+        settings: the other fields of ``FuseRequest``: ``options``, ``missing``, ``name``,
+            ``fit_from``, ``dtype``, ``variant``.
+
+    Raises:
+        DuchoError: as the command line says it.
+    """
+    import msgspec
+
+    from ducho_core.registry import Registry as Discover
+
+    listed = [sets] if isinstance(sets, str) else list(sets)
+    try:
+        request = msgspec.convert({"sets": listed, "how": how, **settings}, FuseRequest)
+    except msgspec.ValidationError as error:
+        raise UsageError(str(error)) from error
+    found = registry or Discover.discover()
+    return Fusion(request, found, store, observer=observer, stop=stop).run()

@@ -1,0 +1,108 @@
+"""The SPEC of a fused set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ducho_core.extraction.settings import SPEC_FORMAT
+from ducho_core.options import spec_options
+from ducho_core.store import FeatureSet, layout
+from ducho_core.store.spec import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ducho_core.extractor import JSON
+    from ducho_core.found import Found
+    from ducho_core.fuser import Fuser
+    from ducho_core.fusion.inputs import SetInput
+    from ducho_core.fusion.request import FuseRequest
+    from ducho_core.specs import FuserSpec
+    from ducho_core.store import Store
+
+
+def make_spec(
+    request: FuseRequest,
+    found: Found[FuserSpec],
+    options: Any,
+    fuser: Fuser,
+    inputs: Sequence[SetInput],
+    keys: Sequence[str],
+    *,
+    snapshots: bool,
+) -> dict[str, JSON]:
+    """The SPEC without the fit's digest.
+
+    Args:
+        request: what the user asks for.
+        found: the fuser's spec.
+        options: its options.
+        fuser: the fuser, opened.
+        inputs: what is fused.
+        keys: key columns of the new set.
+        snapshots: whether a row depends on which other rows there are.
+    """
+    catalogues = [one.features.spec["catalogue"] for one in inputs]
+    several = len(inputs) > 1
+    return {
+        "format": SPEC_FORMAT,
+        "fuser": {
+            "name": found.canonical,
+            "label": "-".join(one.made_by for one in inputs),
+            "numerics": found.spec.numerics,
+        },
+        "options": spec_options(options),
+        "identity": dict(fuser.identity),
+        "outputs": [
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "dim": one.dim,
+                "dtype": one.dtype,
+                "requires": [],
+            }
+            for one in fuser.outputs
+        ],
+        "keys": list(keys),
+        "inputs": [],
+        "precision": {},
+        "stored_dtype": request.dtype,
+        "catalogue": {
+            "name": catalogues[0]["name"],
+            "revision": max(int(one.get("revision", 0)) for one in catalogues),
+        },
+        "variant": request.variant,
+        "derived": {
+            "missing": request.missing if several else "error",
+            "inputs": [
+                {
+                    "fingerprint": one.features.fingerprint,
+                    "output": one.output,
+                    "snapshot": one.features.snapshot_digest() if snapshots else None,
+                }
+                for one in inputs
+            ],
+            "fit": None,
+        },
+    }
+
+
+def with_fit(spec: dict[str, Any], digest: str) -> dict[str, Any]:
+    """The SPEC with the fit's sha256."""
+    return {**spec, "derived": {**spec["derived"], "fit": digest}}
+
+
+def sets_but_for_fit(store: Store, spec: dict[str, Any]) -> list[FeatureSet]:
+    """Fitted sets of the store whose SPEC is this one, whatever their fit."""
+    wanted = canonical_json(spec)
+    found = []
+    for folder in layout.set_folders(store.path):
+        if not folder.parent.name.startswith("fused"):
+            continue
+        features = FeatureSet(folder)
+        derived = features.spec.get("derived") or {}
+        if derived.get("fit") is None:
+            continue
+        if canonical_json({**features.spec, "derived": {**derived, "fit": None}}) == wanted:
+            found.append(features)
+    return found
