@@ -234,11 +234,13 @@ class Preparer:
                 state.transient = str(sample)
                 continue
             tasks.append(Task(row, sample, size(sample)))
-            if sample.notes:
-                notes.update(sample.notes)
+            # A sample may repeat what its media noted: a word counts once an item.
+            noted = set(sample.notes)
             for value in values.values():
-                if isinstance(value, Media) and value.notes:
-                    notes.update(set(value.notes))
+                if isinstance(value, Media):
+                    noted.update(value.notes)
+            if noted:
+                notes.update(noted)
         if notes:
             with state.lock:
                 state.notes.update(notes)

@@ -215,6 +215,17 @@ def test_broken_pictures_fail_by_name_and_the_rest_is_stored(table, tmp_path):
     assert stored(tmp_path / "s", "n")["p7"].tolist() == [7, 14, 21]
 
 
+def test_what_is_noted_of_an_item_counts_once(tmp_path):
+    frames = [Image.new("RGB", (4, 4), shade) for shade in ("red", "blue")]
+    for name in ("a", "b"):
+        path = tmp_path / "img" / f"{name}.gif"
+        path.parent.mkdir(exist_ok=True)
+        frames[0].save(path, save_all=True, append_images=[frames[1].resize((4, 4))], comment=name)
+    picture(tmp_path / "img" / "c.png", (1, 2, 3))
+    (report,) = extract(tmp_path / "img", "probe/image", store=tmp_path / "s")
+    assert (report.stored, dict(report.notes)) == (3, {"first_frame": 2})
+
+
 def test_a_wrong_template_stops_at_once_and_shows_the_path(table, tmp_path):
     log = tmp_path / "log"
     source = table(texts(2000))

@@ -104,7 +104,8 @@ class ImageProbe(TextProbe):
 
     def prepare(self, inputs):
         self.log(f"prepare {inputs['image'].name}")
-        return Sample(np.asarray(inputs["image"].image()))
+        pixels = np.asarray(inputs["image"].image())
+        return Sample(pixels, notes=tuple(inputs["image"].notes))
 
     def size(self, sample):
         return 1
