@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import gc
-import os
-import pickle
-import subprocess
 import sys
-import tempfile
 import types
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +13,8 @@ import numpy as np
 from ducho_core.testing.checks import check, expect
 from ducho_core.testing.comparing import expect_same
 from ducho_core.testing.network import no_network
-from ducho_core.testing.part_case import python_path
 from ducho_core.testing.resolve_checks import facts
+from ducho_core.testing.worker import elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,29 +87,7 @@ def two_instances(case: ExtractorCase) -> None:
 @check("another process finds the same and computes the same numbers", "extractor")
 def same_in_another_process(case: ExtractorCase) -> None:
     """A fresh interpreter with other hashes of texts, in another folder."""
-    payload = {
-        "plugin": case.name,
-        "options": case.given,
-        "items": case.items,
-        "precision": case.precision,
-    }
-    seed = "1" if os.environ.get("PYTHONHASHSEED", "0") == "0" else "0"
-    with tempfile.TemporaryDirectory(prefix="ducho-check-") as folder:
-        sent, back = Path(folder, "case.pickle"), Path(folder, "numbers.pickle")
-        sent.write_bytes(pickle.dumps(payload))
-        done = subprocess.run(  # noqa: S603 - this interpreter, on our own module
-            [sys.executable, "-m", "ducho_core.testing.worker", str(sent), str(back)],
-            env={**python_path(), "PYTHONHASHSEED": seed},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        expect(
-            done.returncode == 0 and back.is_file(),
-            f"in another process it fails: {done.stderr.strip()[-800:]}",
-        )
-        found = pickle.loads(back.read_bytes())  # noqa: S301 - written by our own process
+    found = elsewhere(case)
     here = facts(case.resolved)
     for name, value in found["facts"].items():
         expect(
