@@ -216,13 +216,11 @@ def find_tower(model: nn.Module, tower: Tower) -> nn.Module:
 
 
 def tower_width(config: Any, tower: Tower) -> int | None:
-    """Length of the vectors in the space that the towers share, where the kind is known."""
-    part = tower_config(config, tower)
-    name, owner = {
-        "align": ("hidden_dim", part) if tower == "vision" else ("projection_dim", config),
-        "siglip": ("hidden_size" if tower == "vision" else "projection_size", part),
-        "siglip2": ("hidden_size" if tower == "vision" else "projection_size", part),
-    }.get(config.model_type, ("projection_dim", config))
+    """Length of the vectors in the space that the towers share, where the model says it."""
+    owner, name = config, "projection_dim"
+    if config.model_type in ("siglip", "siglip2"):  # each tower ends in that space
+        owner = tower_config(config, tower)
+        name = "projection_size" if tower == "text" else "hidden_size"
     width = getattr(owner, name, None)
     return width if isinstance(width, int) else None
 
