@@ -15,6 +15,8 @@ _EXPORTS = {
     "API_VERSION": "specs",
     "Binding": "catalogue",
     "build_options": "options",
+    "Chunk": "extraction.preparing",
+    "ChunkResult": "extraction.job",
     "ContractError": "errors",
     "DeviceMemoryError": "errors",
     "DuchoError": "errors",
@@ -45,10 +47,12 @@ _EXPORTS = {
     "InputField": "catalogue",
     "ItemError": "errors",
     "ItemFiles": "exporter",
+    "Job": "extraction.job",
     "KEY_COLUMNS": "catalogue",
     "KnownModel": "specs",
     "Loader": "loader",
     "LoaderSpec": "specs",
+    "LocalEngine": "extraction.engine",
     "Media": "media",
     "option": "options",
     "OptionError": "errors",
@@ -95,7 +99,9 @@ if TYPE_CHECKING:
         ExportRows,
         ItemFiles,
     )
-    from ducho_core.extraction.engine import Engine
+    from ducho_core.extraction.engine import Engine, LocalEngine
+    from ducho_core.extraction.job import ChunkResult, Job
+    from ducho_core.extraction.preparing import Chunk
     from ducho_core.extraction.session import extract
     from ducho_core.extractor import (
         Extractor,
@@ -136,6 +142,8 @@ __all__ = [
     "API_VERSION",
     "KEY_COLUMNS",
     "Binding",
+    "Chunk",
+    "ChunkResult",
     "ContractError",
     "DeviceMemoryError",
     "DuchoError",
@@ -162,9 +170,11 @@ __all__ = [
     "InputField",
     "ItemError",
     "ItemFiles",
+    "Job",
     "KnownModel",
     "Loader",
     "LoaderSpec",
+    "LocalEngine",
     "Media",
     "OptionError",
     "Output",

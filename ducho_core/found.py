@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ducho_core.errors import ContractError, DuchoError
 from ducho_core.plugin_faults import import_attribute, import_fault
 from ducho_core.specs import (
+    EngineSpec,
     ExporterSpec,
     ExtractorSpec,
     FuserSpec,
@@ -136,6 +137,10 @@ def _implementation(found: object, spec: PluginSpec, who: str) -> type[Any]:
         FuserSpec: Fuser,
         ExporterSpec: Exporter,
     }
+    if isinstance(spec, EngineSpec):
+        from ducho_core.extraction.engine import Engine
+
+        bases[EngineSpec] = Engine
     base = bases.get(type(spec), object)
     if not isinstance(found, type) or not issubclass(found, base):
         wanted = "a class" if base is object else f"a subclass of ducho_core.{base.__name__}"

@@ -75,7 +75,8 @@ def test_what_the_index_lacks_is_shown_too(plugin, ducho, index):
 def test_a_name_that_another_distribution_holds(plugin, ducho, index):
     plugin("good")
     path = index(entry("good", "another-good"))
-    listed, unlisted = json.loads(ducho("plugins", "index", "--index", path, "--json").stdout)[:2]
+    found = json.loads(ducho("plugins", "index", "--index", path, "--json").stdout)
+    listed, unlisted = (one for one in found if one["name"] == "good")
     assert (listed["distribution"], listed["state"]) == ("another-good", "name taken")
     assert listed["install"] is None
     assert (unlisted["distribution"], unlisted["listed"]) == ("ducho-good", False)
