@@ -139,3 +139,39 @@ def models(ctx: click.Context, name: str, pattern: str | None, *, as_json: bool)
     from ducho_core.cli.plugin_models import print_models
 
     print_models(get_registry(ctx), name, pattern, as_json=as_json)
+
+
+@plugins.command()
+@click.argument("name")
+@click.option(
+    "-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of it."
+)
+@click.option("--model", help="Short for -o model=MODEL.")
+@click.option("-k", "pattern", default="", metavar="PATTERN", help="Only checks called like this.")
+@click.option(
+    "--expect", "expected", multiple=True, metavar="CHECK=REASON", help="A failure to be expected."
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    type=click.Choice(["image", "text", "audio"]),
+    help="What an extractor is given. [default: all that it takes]",
+)
+@click.option("--source", metavar="PATH", help="What a loader reads.")
+@click.option("--precision", type=click.Choice(["exact", "fast", "native"]))
+@click.option("--tolerance", type=float, help="How far a vector may lie from itself.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def check(ctx: click.Context, /, *, model: str | None, as_json: bool, **wanted: Any) -> None:
+    """Hold a plugin, or one of its parts (PLUGIN/NAME), against its contract.
+
+    A line a check: the same checks as in a plugin's own tests, on items drawn for the purpose.
+    Exits with 1 when one fails.
+    """
+    from ducho_core.cli.plugin_check import Wanted, check_plugin
+    from ducho_core.extraction.request import merge_options
+
+    wanted["options"] = merge_options(wanted["options"], model=model)
+    if not check_plugin(get_registry(ctx), Wanted(**wanted), as_json=as_json):
+        ctx.exit(1)
