@@ -6,33 +6,40 @@ the same prepared batch, pooling and copying out included.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from _common import arguments, interleave, report
 from ducho_timm import TimmExtractor, TimmOptions, TimmRunOptions
+from ducho_torchvision import TorchvisionExtractor, TorchvisionOptions, TorchvisionRunOptions
 
-from ducho_core import ResolveContext, Sample
+from ducho_core import Extractor, ResolveContext, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PLUGINS: dict[str, tuple[type[Extractor], Any, Any]] = {
+    "timm": (TimmExtractor, TimmOptions, TimmRunOptions),
+    "torchvision": (TorchvisionExtractor, TorchvisionOptions, TorchvisionRunOptions),
+}
 LAYERS = {
-    "resnet50": ("layer1", "layer2", "layer3", "layer4"),
-    "vit_small_patch16_224": ("blocks.2", "blocks.5", "blocks.8", "blocks.11"),
+    ("timm", "resnet50"): ("layer1", "layer2", "layer3", "layer4"),
+    ("timm", "vit_small_patch16_224"): ("blocks.2", "blocks.5", "blocks.8", "blocks.11"),
+    ("torchvision", "resnet50"): ("layer1", "layer2", "layer3.5.relu_2", "avgpool"),
 }
 ONE_PASS_RATIO = 1.10
 
 
-def loaded(model: str, layers: tuple[str, ...], precision: str) -> TimmExtractor:
+def loaded(plugin: str, model: str, layers: tuple[str, ...], precision: str) -> Extractor:
     """The extractor as the core makes it."""
+    extractor, options, run_options = PLUGINS[plugin]
     context = ResolveContext(
         precision=precision,  # type: ignore[arg-type]
-        run_options=TimmRunOptions(),
+        run_options=run_options(),
         inputs=(),
     )
-    options = TimmOptions(model=model, pretrained=False, layers=layers)
-    return TimmExtractor.load(TimmExtractor.resolve(options, context), context.run_options)
+    chosen = options(model=model, pretrained=False, layers=layers)
+    return extractor.load(extractor.resolve(chosen, context), context.run_options)
 
 
 def main() -> None:
@@ -43,17 +50,17 @@ def main() -> None:
     pixels = chance.integers(0, 256, (items, 224, 224, 3), dtype=np.uint8)
     samples = [Sample(one) for one in pixels]
     rows = []
-    for model, layers in LAYERS.items():
+    for (plugin, model), layers in LAYERS.items():
         for precision in ("exact", "fast"):
-            together = loaded(model, layers, precision)
-            alone = [loaded(model, (layer,), precision) for layer in layers]
+            together = loaded(plugin, model, layers, precision)
+            alone = [loaded(plugin, model, (layer,), precision) for layer in layers]
             check(together, alone, samples)
             cells: dict[str, Callable[[], object]] = {
                 "four": lambda one=together: one.extract(samples),
                 "deepest": lambda one=alone[-1]: one.extract(samples),
                 "passes": lambda each=alone: [one.extract(samples) for one in each],
             }
-            name = f"{model}, {precision}"
+            name = f"{plugin} {model}, {precision}"
             rounds = interleave(cells, rounds=args.rounds, title=name)
             rows.append(
                 rounds.row(
@@ -68,7 +75,7 @@ def main() -> None:
     report("layers", rows, args)
 
 
-def check(together: TimmExtractor, alone: list[TimmExtractor], samples: list[Sample]) -> None:
+def check(together: Extractor, alone: list[Extractor], samples: list[Sample]) -> None:
     """One pass gives what the passes give."""
     found = together.extract(samples[:2])
     for one in alone:
