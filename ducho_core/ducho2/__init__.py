@@ -1,0 +1,1 @@
+"""Configurations of Ducho 2.0: read, checked, translated into extractions and exports."""

@@ -1,0 +1,83 @@
+"""What a configuration comes to: extractions, and the branches of Ducho 2.0's output tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ducho_core.ducho2.config import Fusion
+    from ducho_core.extraction.request import ExtractionRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """One embedding output of one extraction.
+
+    Attributes:
+        extraction: its position in the plan's extractions.
+        requires: the inputs of its feature set.
+        output: the output's name.
+    """
+
+    extraction: int
+    requires: tuple[str, ...]
+    output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fused:
+    """Two embeddings made one, joined by key.
+
+    Attributes:
+        how: as Ducho 2.0 calls it.
+        picture: the picture's vectors, which come first.
+        text: the text's vectors.
+    """
+
+    how: Fusion
+    picture: Vectors
+    text: Vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """One folder of arrays, ``FOLDER/BACKEND/MODEL/LAYER``.
+
+    Attributes:
+        vectors: what is written.
+        folder: the ``output_path``, below the current folder or absolute.
+        parts: the folders below it.
+    """
+
+    vectors: Vectors | Fused
+    folder: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """One extraction and where it comes from.
+
+    Attributes:
+        path: the model's key in the configuration.
+        name: a name for its feature set, its own in this plan.
+        request: what to extract.
+    """
+
+    path: str
+    name: str
+    request: ExtractionRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole configuration, translated.
+
+    Attributes:
+        extractions: what to extract, in order.
+        branches: what to write, in order.
+    """
+
+    extractions: tuple[Extraction, ...]
+    branches: tuple[Branch, ...]
