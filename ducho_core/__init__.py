@@ -30,12 +30,14 @@ _EXPORTS = {
     "ExportInput": "exporter",
     "ExportNotes": "exporter",
     "ExportRows": "exporter",
+    "export": "exporting.session",
     "extract": "extraction.session",
     "Extractor": "extractor",
     "ExtractorSpec": "specs",
     "FeatureSet": "store",
     "file_digest": "digests",
     "files_digest": "digests",
+    "fuse": "fusion.session",
     "Fuser": "fuser",
     "FuserBatch": "fuser",
     "FuserContext": "fuser",
@@ -121,6 +123,7 @@ if TYPE_CHECKING:
         RelabelFuser,
         RowFuser,
     )
+    from ducho_core.fusion.session import fuse
     from ducho_core.hookspecs import hookimpl
     from ducho_core.loader import Loader
     from ducho_core.loaders.reading import TableColumn, TableReader
@@ -195,9 +198,11 @@ __all__ = [
     "UsageError",
     "__version__",
     "build_options",
+    "export",
     "extract",
     "file_digest",
     "files_digest",
+    "fuse",
     "hookimpl",
     "option",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ducho_core.catalogue import KEY_COLUMNS
 from ducho_core.hookspecs import hookimpl
-from ducho_core.specs import EngineSpec, ExtractorSpec, FuserSpec, LoaderSpec
+from ducho_core.specs import EngineSpec, ExporterSpec, ExtractorSpec, FuserSpec, LoaderSpec
 
 
 @hookimpl
@@ -89,6 +90,43 @@ def ducho_fusers() -> list[FuserSpec]:
         )
     )
     return fusers
+
+
+@hookimpl
+def ducho_exporters() -> list[ExporterSpec]:
+    return [
+        ExporterSpec(
+            name="npy",
+            summary="a NumPy matrix a set, and the ids of its rows",
+            implementation="ducho_core.exporters.npy:NpyExporter",
+        ),
+        ExporterSpec(
+            name="parquet",
+            summary="one Parquet table with the keys and a column of vectors a set",
+            implementation="ducho_core.exporters.parquet:ParquetExporter",
+            keys=KEY_COLUMNS,
+        ),
+        ExporterSpec(
+            name="csv",
+            summary="one CSV or TSV table with the keys and a column a number",
+            implementation="ducho_core.exporters.csv:CsvExporter",
+            options="ducho_core.exporters.options:CsvOptions",
+            keys=KEY_COLUMNS,
+        ),
+        ExporterSpec(
+            name="safetensors",
+            summary="one safetensors file with a tensor a set, and the ids of its rows",
+            implementation="ducho_core.exporters.safetensors:SafetensorsExporter",
+        ),
+        ExporterSpec(
+            name="ducho2",
+            summary="the tree that Ducho 2.0 wrote: BACKEND/MODEL/LAYER/ITEM_ID.npy",
+            implementation="ducho_core.exporters.ducho2:Ducho2Exporter",
+            options="ducho_core.exporters.options:Ducho2Options",
+            keys=("user_id", "item_id"),
+            separate=True,
+        ),
+    ]
 
 
 @hookimpl

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ducho_core.distributions import Claim
 
 BUILT_IN = {
+    "export": ("ducho_core.cli.export:export", "Write feature sets for another system."),
     "extract": ("ducho_core.cli.extract:extract", "Extract features into a store."),
     "fuse": ("ducho_core.cli.fuse:fuse", "Fuse feature sets into a new one."),
     "neighbours": ("ducho_core.cli.neighbours:neighbours", "Show the items nearest to some."),

@@ -112,10 +112,12 @@ class Combine(RowFuser):
     def _scaled(self, at: int, values: Vectors) -> Vectors:
         if self._scale[at] == "l2":
             norms = np.sqrt(np.einsum("ij,ij->i", values, values, dtype=np.float64))
-            return (values / np.where(norms > 0, norms, 1.0)[:, None]).astype(np.float32)
+            unit: Vectors = (values / np.where(norms > 0, norms, 1.0)[:, None]).astype(np.float32)
+            return unit
         if self._scale[at] == "zscore":
             mean, deviation = self._moments[at]
-            return ((values - mean) / deviation).astype(np.float32)
+            standard: Vectors = ((values - mean) / deviation).astype(np.float32)
+            return standard
         return values
 
 

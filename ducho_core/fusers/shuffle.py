@@ -36,7 +36,7 @@ class Shuffle(RelabelFuser):
     def sources(self, digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """See ``RelabelFuser.sources``."""
         salt = self._seed.to_bytes(16, "little")
-        content = memoryview(np.ascontiguousarray(digests, "<u8")).cast("B")
+        content = np.ascontiguousarray(digests, "<u8").tobytes()
         drawn = b"".join(
             blake2b(content[at : at + 16], digest_size=8, salt=salt).digest()
             for at in range(0, len(content), 16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +12,13 @@ from ducho_core.errors import CorruptionError, UsageError
 from ducho_core.store import tensors
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
 
     from ducho_core.fuser import FuserBatch, RowFuser
-    from ducho_core.fusion.layouts import RowLayout
+    from ducho_core.fusion.joined import JoinedRows
 
 FIT_FILE = "state.safetensors"
 _MEAN = "missing."
@@ -28,60 +28,52 @@ _FUSER = "fuser."
 class Batches:
     """The joined rows, batch by batch, as often as they are wanted."""
 
-    def __init__(self, layout: RowLayout, stop: threading.Event) -> None:
-        self._layout = layout
+    def __init__(self, rows: JoinedRows, stop: threading.Event) -> None:
+        self._rows = rows
         self._stop = stop
-        layout.prepare(layout.chunks(layout.kept))
+        rows.prepare(rows.join.blocks(rows.block))
 
     def __iter__(self) -> Iterator[FuserBatch]:
-        for numbers in self._layout.chunks(self._layout.kept):
+        for numbers in self._rows.join.blocks(self._rows.block):
             if self._stop.is_set():
                 raise KeyboardInterrupt
-            yield self._layout.batch(numbers, self._layout.key_batch(numbers))
+            yield self._rows.batch(numbers, self._rows.join.key_batch(numbers))
 
 
-def needs_fit(fuser: object, layout: object, missing: str) -> bool:
+def needs_fit(fuser: object, rows: object, missing: str) -> bool:
     """Whether rows depend on other rows by a fit or by a mean that is filled in."""
-    return bool(getattr(fuser, "fitted", False)) or bool(_averaged(layout, missing))
+    return bool(getattr(fuser, "fitted", False)) or bool(_averaged(rows, missing))
 
 
-def fit(fuser: RowFuser, layout: RowLayout, missing: str, stop: threading.Event) -> bytes:
+def fit(fuser: RowFuser, rows: JoinedRows, missing: str, stop: threading.Event) -> bytes:
     """Learn from the joined rows; returns the content of the fit's file."""
-    batches = Batches(layout, stop)
+    batches = Batches(rows, stop)
     state: dict[str, npt.NDArray[Any]] = {}
-    averaged = _averaged(layout, missing)
-    if averaged:
-        totals = {at: np.zeros(layout.join.inputs[at].dim, np.float64) for at in averaged}
-        counts = dict.fromkeys(averaged, 0)
-        for batch in batches:
-            for at in averaged:
-                rows = batch.values[at][batch.present[at]]
-                # Row after row, so that the sum does not depend on how they are cut up.
-                totals[at] = np.add.reduce(np.vstack([totals[at][None], rows]), axis=0)
-                counts[at] += len(rows)
-        for at in averaged:
-            state[f"{_MEAN}{at}"] = (totals[at] / counts[at]).astype(np.float32)
-        _take_means(layout, state)
+    if _averaged(rows, missing):
+        take_means(rows, batches)
+        state = {f"{_MEAN}{at}": mean for at, mean in rows.means.items()}
     if fuser.fitted:
         state |= {f"{_FUSER}{name}": array for name, array in fuser.fit(batches).items()}
     return tensors.dump(state)
 
 
-def restore(content: bytes, fuser: RowFuser, layout: RowLayout, missing: str) -> None:
+def restore(content: bytes, fuser: RowFuser, rows: JoinedRows, missing: str) -> None:
     """Take over the content of a fit's file.
 
     Raises:
         UsageError: it was made for other inputs or options.
     """
     state = tensors.load(content)
-    for at in _averaged(layout, missing):
+    for at in _averaged(rows, missing):
         mean = state.get(f"{_MEAN}{at}")
-        if mean is None or mean.shape != (layout.join.inputs[at].dim,):
+        if mean is None or mean.shape != (rows.join.inputs[at].dim,):
             raise UsageError(
-                f"the fit holds no mean for missing rows of {layout.join.inputs[at].name}: it was"
+                f"the fit holds no mean for missing rows of {rows.join.inputs[at].name}: it was"
                 " made where none were missing; choose another --missing, or fit anew"
             )
-    _take_means(layout, state)
+    for name, mean in state.items():
+        if name.startswith(_MEAN):
+            rows.means[int(name.removeprefix(_MEAN))] = mean
     if fuser.fitted:
         fuser.restore(
             {
@@ -110,12 +102,21 @@ def read_fit(folder: Path, spec: Mapping[str, Any]) -> bytes | None:
     return content
 
 
-def _averaged(layout: Any, missing: str) -> list[int]:
+def _averaged(rows: Any, missing: str) -> list[int]:
     # Also where nothing is missing now, so that the fit can be taken over for rows to come.
-    return list(range(len(layout.join.inputs))) if missing == "mean" else []
+    return list(range(len(rows.join.inputs))) if missing == "mean" else []
 
 
-def _take_means(layout: RowLayout, state: Mapping[str, npt.NDArray[Any]]) -> None:
-    for name, mean in state.items():
-        if name.startswith(_MEAN):
-            layout.means[int(name.removeprefix(_MEAN))] = mean
+def take_means(rows: JoinedRows, batches: Iterable[FuserBatch] | None = None) -> None:
+    """Let the mean of each input's rows that take part stand in for the missing ones."""
+    inputs = rows.join.inputs
+    totals = [np.zeros(one.dim, np.float64) for one in inputs]
+    counts = [0] * len(inputs)
+    for batch in batches or Batches(rows, threading.Event()):
+        for at, (values, present) in enumerate(zip(batch.values, batch.present, strict=True)):
+            vectors = values[present]
+            # Row after row, so that the sum does not depend on how they are cut up.
+            totals[at] = np.add.reduce(np.vstack([totals[at][None], vectors]), axis=0)
+            counts[at] += len(vectors)
+    for at, (total, count) in enumerate(zip(totals, counts, strict=True)):
+        rows.means[at] = (total / count).astype(np.float32)

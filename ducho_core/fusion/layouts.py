@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from ducho_core.errors import ContractError
 from ducho_core.extraction.digest_index import DigestIndex, digest_keys
-from ducho_core.fuser import FuserBatch, GroupBatch, GroupFuser, RelabelFuser, RowFuser
-from ducho_core.fusion.join import ABSENT
-from ducho_core.fusion.vectors import VectorReader, block_rows
+from ducho_core.fuser import GroupBatch, GroupFuser, RelabelFuser, RowFuser
+from ducho_core.fusion.joined import JoinedRows
+from ducho_core.fusion.vectors import as_bytes
 from ducho_core.loaders.natural import natural_key
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ducho_core.extraction.digest_index import Digests
-    from ducho_core.fuser import Fuser, Vectors
+    from ducho_core.fuser import Fuser, FuserBatch, Vectors
     from ducho_core.fusion.join import Join
     from ducho_core.store import FeatureSet
     from ducho_core.store.rows import Rows
@@ -35,23 +35,15 @@ Made: TypeAlias = "tuple[Mapping[str, Vectors], list[bytes]]"
 class Layout(ABC):
     """The rows of a fused set, by number, in their order.
 
-    Args:
-        join: the joined inputs, the policy applied.
-        scratch: gives paths of temporary files.
-        width: length of the vectors that a row makes.
-
     Attributes:
+        rows: the joined inputs' rows, the policy applied.
         keys: the key columns of the new set.
         kept: which numbers take part, (n,) bool.
     """
 
+    rows: JoinedRows
     keys: tuple[str, ...]
     kept: npt.NDArray[np.bool_]
-
-    def __init__(self, join: Join, scratch: Callable[[], Path], width: int) -> None:
-        self.join = join
-        self.readers = [VectorReader(one, scratch()) for one in join.inputs]
-        self.block = block_rows([*(one.dim for one in join.inputs), width])
 
     @property
     def count(self) -> int:
@@ -61,8 +53,8 @@ class Layout(ABC):
     def chunks(self, wanted: npt.NDArray[np.bool_]) -> Iterator[Rows]:
         """The numbers that are wanted, cut into what should be one chunk each."""
         numbers = np.flatnonzero(wanted)
-        for start in range(0, len(numbers), self.block):
-            yield numbers[start : start + self.block]
+        for start in range(0, len(numbers), self.rows.block):
+            yield numbers[start : start + self.rows.block]
 
     @abstractmethod
     def key_batch(self, numbers: Rows) -> pa.RecordBatch:
@@ -80,76 +72,37 @@ class Layout(ABC):
     def make(self, numbers: Rows, keys: pa.RecordBatch) -> Made:
         """New rows: outputs by name, and a digest over what each was made of."""
 
-    def close(self) -> None:
-        """Remove temporary files and close the others."""
-        for reader in self.readers:
-            reader.close()
-        self.join.close()
-
 
 class RowLayout(Layout):
-    """A row a key.
+    """A row a key."""
 
-    Attributes:
-        means: for each input what stands in for a missing vector under the policy ``mean``.
-    """
-
-    def __init__(
-        self, fuser: RowFuser, join: Join, scratch: Callable[[], Path], width: int
-    ) -> None:
-        super().__init__(join, scratch, width)
+    def __init__(self, fuser: RowFuser, rows: JoinedRows) -> None:
         self._fuser = fuser
-        self.keys = join.keys
-        self.kept = join.kept
-        self.means: dict[int, Vectors] = {}
+        self.rows, self.keys, self.kept = rows, rows.join.keys, rows.join.kept
 
     def key_batch(self, numbers: Rows) -> pa.RecordBatch:
-        return self.join.key_batch(numbers)
+        return self.rows.join.key_batch(numbers)
 
     def find(self, keys: pa.RecordBatch) -> Rows:
-        return self.join.find(keys)
+        return self.rows.join.find(keys)
 
     def prepare(self, blocks: Iterable[Rows]) -> None:
-        listed = list(blocks)
-        for reader, rows in zip(self.readers, self.join.rows, strict=True):
-            reader.prepare(rows[block][rows[block] != ABSENT] for block in listed)
-
-    def batch(self, numbers: Rows, keys: pa.RecordBatch) -> FuserBatch:
-        """The joined and filled rows with these numbers."""
-        values, presents = [], []
-        for at, (reader, every) in enumerate(zip(self.readers, self.join.rows, strict=True)):
-            rows = every[numbers]
-            present = rows != ABSENT
-            if present.all():
-                vectors = reader.take(rows)
-            else:
-                vectors = np.zeros((len(rows), self.join.inputs[at].dim), np.float32)
-                vectors[present] = reader.take(rows[present])
-                if at in self.means:
-                    vectors[~present] = self.means[at]
-            vectors.flags.writeable = present.flags.writeable = False
-            values.append(vectors)
-            presents.append(present)
-        return FuserBatch(keys=keys, values=tuple(values), present=tuple(presents))
+        self.rows.prepare(blocks)
 
     def make(self, numbers: Rows, keys: pa.RecordBatch) -> Made:
-        batch = self.batch(numbers, keys)
+        batch = self.rows.batch(numbers, keys)
         return self._fuser.transform(batch), _digests(batch)
 
 
-class RelabelLayout(RowLayout):
+class RelabelLayout(Layout):
     """A row a key, made of another key's."""
 
-    def __init__(
-        self, fuser: RelabelFuser, join: Join, scratch: Callable[[], Path], who: str
-    ) -> None:
-        Layout.__init__(self, join, scratch, 0)
-        self.keys, self.kept, self.means = join.keys, join.kept, {}
+    def __init__(self, fuser: RelabelFuser, rows: JoinedRows, who: str) -> None:
+        join = rows.join
+        self.rows, self.keys, self.kept = rows, join.keys, join.kept
         self._name = fuser.outputs[0].name
         features = join.inputs[0].features
-        digests = np.concatenate(
-            [digest_keys(one, join.keys) for one in features.batches(join.keys)]
-        )
+        digests = _key_digests(features, join.keys)
         order = np.lexsort((digests[:, 1], digests[:, 0]))
         sources = np.asarray(fuser.sources(digests[order]))
         if sources.shape != order.shape or sources.dtype.kind not in "iu":
@@ -161,24 +114,29 @@ class RelabelLayout(RowLayout):
             raise ContractError(f"{who}: sources must be from 0 to {len(order) - 1}")
         join.rows[0][order] = order[sources]
 
+    def key_batch(self, numbers: Rows) -> pa.RecordBatch:
+        return self.rows.join.key_batch(numbers)
+
+    def find(self, keys: pa.RecordBatch) -> Rows:
+        return self.rows.join.find(keys)
+
+    def prepare(self, blocks: Iterable[Rows]) -> None:
+        self.rows.prepare(blocks)
+
     def make(self, numbers: Rows, keys: pa.RecordBatch) -> Made:
-        batch = self.batch(numbers, keys)
+        batch = self.rows.batch(numbers, keys)
         return {self._name: batch.values[0]}, _digests(batch)
 
 
 class GroupLayout(Layout):
     """A row a group of keys, in the order in which groups are first met."""
 
-    def __init__(
-        self, fuser: GroupFuser, join: Join, scratch: Callable[[], Path], width: int
-    ) -> None:
-        super().__init__(join, scratch, width)
+    def __init__(self, fuser: GroupFuser, rows: JoinedRows) -> None:
+        self.rows = rows
         self._fuser = fuser
         self.keys = tuple(fuser.keeps)
-        features = join.inputs[0].features
-        digests = np.concatenate(
-            [digest_keys(one, self.keys) for one in features.batches(self.keys)]
-        )
+        features = rows.join.inputs[0].features
+        digests = _key_digests(features, self.keys)
         order = np.lexsort((digests[:, 1], digests[:, 0]))
         ordered = digests[order]
         fresh = np.ones(len(order), np.bool_)
@@ -197,25 +155,27 @@ class GroupLayout(Layout):
         """The numbers that are wanted, by how many rows their groups have together."""
         numbers = np.flatnonzero(wanted)
         sizes = self._starts[numbers + 1] - self._starts[numbers]
-        part = (np.cumsum(sizes) - sizes) // self.block
+        part = (np.cumsum(sizes) - sizes) // self.rows.block
         bounds = np.flatnonzero(np.diff(part)) + 1
         yield from (one for one in np.split(numbers, bounds) if len(one))
 
     def key_batch(self, numbers: Rows) -> pa.RecordBatch:
-        return self.join.key_batch(self._members[self._starts[numbers]]).select(list(self.keys))
+        return self.rows.join.key_batch(self._members[self._starts[numbers]]).select(
+            list(self.keys)
+        )
 
     def find(self, keys: pa.RecordBatch) -> Rows:
         found, numbers = self._index.find(digest_keys(keys, self.keys))
         return np.where(found, numbers, -1)
 
     def prepare(self, blocks: Iterable[Rows]) -> None:
-        self.readers[0].prepare(self._rows_of(block) for block in blocks)
+        self.rows.readers[0].prepare(self._rows_of(block) for block in blocks)
 
     def make(self, numbers: Rows, keys: pa.RecordBatch) -> Made:
         rows = self._rows_of(numbers)
         rising = np.argsort(rows, kind="stable")
         back = np.argsort(rising)
-        members = self.join.key_batch(rows[rising]).take(pa.array(back))
+        members = self.rows.join.key_batch(rows[rising]).take(pa.array(back))
         sizes = self._starts[numbers + 1] - self._starts[numbers]
         starts = np.concatenate([[0], np.cumsum(sizes)])
         if "slot" in members.schema.names:
@@ -223,12 +183,12 @@ class GroupLayout(Layout):
             owner = np.repeat(np.arange(len(numbers)), sizes).tolist()
             order = sorted(range(len(slots)), key=lambda at: (owner[at], natural_key(slots[at])))
             members, rows = members.take(pa.array(order)), rows[order]
-        values = self.readers[0].take(rows)
+        values = self.rows.readers[0].take(rows)
         values.flags.writeable = False
         made = self._fuser.pool(
             GroupBatch(keys=keys, members=members, values=values, starts=starts)
         )
-        view = memoryview(values).cast("B")
+        view = as_bytes(values)
         width = values.shape[1] * 4
         digests = [
             hashlib.sha256(view[first * width : last * width]).digest()
@@ -244,17 +204,15 @@ class GroupLayout(Layout):
         )
 
 
-def make_layout(
-    fuser: Fuser, join: Join, scratch: Callable[[], Path], who: str
-) -> RowLayout | GroupLayout:
+def make_layout(fuser: Fuser, join: Join, scratch: Callable[[], Path], who: str) -> Layout:
     """The layout that a fuser's kind asks for.
 
     Raises:
         ContractError: it is of no kind, or its outputs are not what they must be.
     """
-    width = _check_outputs(fuser, who)
+    rows = JoinedRows(join, scratch, _check_outputs(fuser, who))
     if isinstance(fuser, RowFuser):
-        return RowLayout(fuser, join, scratch, width)
+        return RowLayout(fuser, rows)
     if not isinstance(fuser, RelabelFuser | GroupFuser):
         raise ContractError(f"{who} is neither a RowFuser nor a RelabelFuser nor a GroupFuser")
     if len(join.inputs) != 1:
@@ -266,11 +224,12 @@ def make_layout(
                 f"{who} keeps {', '.join(fuser.keeps)}: it must keep item_id and other key columns"
                 f" of {', '.join(join.keys)}"
             )
-        return GroupLayout(fuser, join, scratch, width)
-    (output,) = fuser.outputs
-    if output.dim != join.inputs[0].dim:
-        raise ContractError(f"{who} relabels vectors of another length than its input's")
-    return RelabelLayout(fuser, join, scratch, who)
+        return GroupLayout(fuser, rows)
+    if [one.dim for one in fuser.outputs] != [join.inputs[0].dim]:
+        raise ContractError(
+            f"{who} relabels, so it has one output, as long as its input's vectors"
+        )
+    return RelabelLayout(fuser, rows, who)
 
 
 def check_made(
@@ -314,7 +273,7 @@ def _check_outputs(fuser: Fuser, who: str) -> int:
 
 
 def _digests(batch: FuserBatch) -> list[bytes]:
-    views = [memoryview(values).cast("B") for values in batch.values]
+    views = [as_bytes(values) for values in batch.values]
     widths = [values.shape[1] * 4 for values in batch.values]
     marks = [present.tolist() for present in batch.present]
     digests = []

@@ -22,7 +22,7 @@ from ducho_core.fuser import FuserContext, FuserInput, RowFuser
 from ducho_core.fusion import fitting
 from ducho_core.fusion.inputs import open_inputs
 from ducho_core.fusion.join import Join
-from ducho_core.fusion.layouts import RelabelLayout, RowLayout, check_made, make_layout
+from ducho_core.fusion.layouts import check_made, make_layout
 from ducho_core.fusion.planning import PendingChunk, pending_chunks, plan_new
 from ducho_core.fusion.report import FusionReport
 from ducho_core.fusion.request import FuseRequest
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ducho_core.extraction.session import Observer
     from ducho_core.fuser import Fuser
     from ducho_core.fusion.join import Coverage
+    from ducho_core.fusion.joined import JoinedRows
     from ducho_core.fusion.layouts import Layout
     from ducho_core.registry import Registry
     from ducho_core.store.writer import SetWriter
@@ -113,7 +114,7 @@ class Fusion:
         try:
             report = self._fuse(store, fuser, layout, coverage)
         finally:
-            layout.close()
+            layout.rows.close()
         report.seconds = time.perf_counter() - begun
         return report
 
@@ -121,24 +122,24 @@ class Fusion:
         self, store: Store, fuser: Fuser, layout: Layout, coverage: Coverage
     ) -> FusionReport:
         missing = self._request.missing
-        fitted = isinstance(fuser, RowFuser) and fitting.needs_fit(fuser, layout, missing)
+        join = layout.rows.join
+        fitted = isinstance(fuser, RowFuser) and fitting.needs_fit(fuser, layout.rows, missing)
         depends = fitted and self._request.fit_from is None
-        depends |= not isinstance(layout, RowLayout) or isinstance(layout, RelabelLayout)
-        depends |= missing in ("zero", "mean") and len(layout.join.inputs) > 1
+        depends |= not isinstance(fuser, RowFuser)
+        depends |= missing in ("zero", "mean") and len(join.inputs) > 1
         spec = make_spec(
             self._request,
             self._found,
             self._options,
             fuser,
-            layout.join.inputs,
+            join.inputs,
             layout.keys,
             snapshots=depends,
         )
         content, reused = None, False
         if fitted:
             assert isinstance(fuser, RowFuser)
-            assert isinstance(layout, RowLayout)
-            content, reused = self._fit(store, spec, fuser, layout)
+            content, reused = self._fit(store, spec, fuser, layout.rows)
             spec = with_fit(spec, hashlib.sha256(content).hexdigest())
         elif self._request.fit_from is not None:
             raise UsageError(
@@ -157,18 +158,16 @@ class Fusion:
             coverage=coverage,
             dims={one.name: int(one.dim or 0) for one in fuser.outputs},
             rows=layout.count,
-            dropped=len(layout.join) - layout.join.count,
+            dropped=len(join) - join.count,
             fit=None if content is None else hashlib.sha256(content).hexdigest(),
             fit_reused=reused,
         )
-        report.filled = tuple(
-            int(np.count_nonzero(rows[layout.join.kept] < 0)) for rows in layout.join.rows
-        )
+        report.filled = tuple(int(np.count_nonzero(rows[join.kept] < 0)) for rows in join.rows)
         self._commit(writer, layout, report)
         return report
 
     def _fit(
-        self, store: Store, spec: dict[str, Any], fuser: RowFuser, layout: RowLayout
+        self, store: Store, spec: dict[str, Any], fuser: RowFuser, rows: JoinedRows
     ) -> tuple[bytes, bool]:
         missing = self._request.missing
         content = None
@@ -182,8 +181,8 @@ class Fusion:
         reused = content is not None
         if content is None:
             self._observer.say("fitting")
-            content = fitting.fit(fuser, layout, missing, self._stop)
-        fitting.restore(content, fuser, layout, missing)
+            content = fitting.fit(fuser, rows, missing, self._stop)
+        fitting.restore(content, fuser, rows, missing)
         return content, reused
 
     def _fit_of(self, features: FeatureSet, spec: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from ducho_core.store.rows import RowReader, Rows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    import numpy.typing as npt
 
     from ducho_core.fuser import Vectors
     from ducho_core.fusion.inputs import SetInput
@@ -74,7 +76,7 @@ class VectorReader:
         try:
             self._descriptor = os.open(self._scratch, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
             for batch in features.batches(features.value_columns(self._source.output)):
-                rest = memoryview(np.ascontiguousarray(self._source.values(batch))).cast("B")
+                rest = as_bytes(self._source.values(batch))
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:
@@ -95,6 +97,12 @@ class VectorReader:
             if len(content) != size:
                 raise StoreError(f"{self._scratch} was cut short by somebody else; run it again")
             values[order[first:last]] = np.frombuffer(content, np.float32).reshape(-1, width // 4)
+
+
+def as_bytes(array: npt.NDArray[Any]) -> memoryview:
+    """The memory of an array, row by row; copied where it does not lie so."""
+    view: memoryview = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    return view
 
 
 def block_rows(dims: Sequence[int], *, budget: int = 16 * 2**20, most: int = 8192) -> int:

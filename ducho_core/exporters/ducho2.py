@@ -1,0 +1,75 @@
+"""``core/ducho2``: the tree of arrays that Ducho 2.0 wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ducho_core.errors import UsageError
+from ducho_core.exporter import Exporter, ExportNotes
+from ducho_core.exporters.npy import npy_header
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ducho_core.exporter import ExportContext, ExportFolder, ExportRows
+    from ducho_core.exporters.options import Ducho2Options
+
+
+class Ducho2Exporter(Exporter):
+    """``BACKEND/MODEL/LAYER/ITEM_ID.npy`` for each set, float32 (1, dim).
+
+    Reviews are ``USER_ID__ITEM_ID.npy``. Each set is written with the items that it has. Ids
+    are not cut at their first dot, as 2.0 did; those that are no safe file name are encoded,
+    and listed in ``ids.tsv``.
+    """
+
+    def __init__(self, places: Sequence[tuple[str, ...]]) -> None:
+        self._places = places
+
+    @classmethod
+    def open(cls, options: Any, context: ExportContext) -> Self:
+        """See ``Exporter.open``."""
+        chosen: Ducho2Options = options
+        count = len(context.inputs)
+        columns = {
+            name: _each(getattr(chosen, name), count, name)
+            for name in ("backend", "model", "layer")
+        }
+        places = []
+        for at in range(count):
+            backend, model, layer = (columns[name][at] for name in ("backend", "model", "layer"))
+            parts = (backend, *(part for part in model.split("/") if part), layer)
+            if not backend or not layer or len(parts) < 3:
+                raise UsageError("backend, model and layer must not be empty")
+            places.append(parts)
+        twice = [place for place in places if places.count(place) > 1]
+        if twice:
+            raise UsageError(
+                f"two sets would be written to {'/'.join(twice[0])}: give each its own backend,"
+                " model or layer"
+            )
+        return cls(places)
+
+    def write(self, rows: ExportRows, folder: ExportFolder) -> ExportNotes:
+        """See ``Exporter.write``."""
+        headers = [npy_header("<f4", (1, one.dim)) for one in rows.inputs]
+        items = [folder.item_files(parts, ".npy", rows) for parts in self._places]
+        for batch in rows.batches():
+            columns = [batch.keys[name].to_pylist() for name in rows.keys]
+            keys = list(zip(*columns, strict=True))
+            for at, header in enumerate(headers):
+                values = np.ascontiguousarray(batch.values[at], "<f4")
+                for row in np.flatnonzero(batch.present[at]).tolist():
+                    items[at].write(keys[row], header + values[row].tobytes())
+        return ExportNotes()
+
+
+def _each(given: Sequence[str], count: int, option: str) -> Sequence[str]:
+    if len(given) not in (1, count):
+        raise UsageError(
+            f"option {option!r} has {len(given)} values for {count} feature sets: give one for"
+            " all, or one each"
+        )
+    return tuple(given) * count if len(given) == 1 else tuple(given)

@@ -1,0 +1,38 @@
+"""Options of the built-in exporters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from ducho_core.options import option
+
+
+class CsvOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of ``core/csv``."""
+
+    separator: Annotated[
+        Literal["comma", "semicolon", "tab"], option(help="what stands between columns")
+    ] = "comma"
+    excel_safe: Annotated[
+        bool,
+        option(
+            help="put ' before keys that a spreadsheet takes for a formula; these keys are then"
+            " no longer exact"
+        ),
+    ] = False
+
+
+class Ducho2Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of ``core/ducho2``; each list has one value for all sets, or one a set."""
+
+    backend: Annotated[
+        tuple[str, ...],
+        option(help="first folder, as Ducho 2.0 has it: torch, transformers, …", min_length=1),
+    ]
+    model: Annotated[
+        tuple[str, ...],
+        option(help="second folder; a name with / makes nested folders, as in 2.0", min_length=1),
+    ]
+    layer: Annotated[tuple[str, ...], option(help="third folder: the output layer", min_length=1)]

@@ -1,0 +1,1 @@
+"""From feature sets to files: align, write, put in place."""

@@ -1,0 +1,243 @@
+"""The folder of an export: filled to one side, checked, then put in place as a whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+from ducho_core.errors import ContractError, UsageError
+from ducho_core.exporting.names import Names, part_name
+from ducho_core.store.atomic import explain, sync_folder
+from ducho_core.store.layout import is_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ducho_core.exporter import ExportRows
+
+REPORT = "export.json"
+IDS = "ids.tsv"
+FORMAT = "ducho-export"
+
+_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+
+class Folder:
+    """The folder that an exporter writes to.
+
+    It lies beside the target until ``finish`` puts it there, so that the target is never seen
+    half-written and an export that fails changes nothing.
+
+    Args:
+        out: the target: absent, empty, or an earlier export.
+        overwrite: whether an earlier export is replaced with whatever was added to it.
+
+    Raises:
+        UsageError: something else is there.
+        StoreError: it cannot be written.
+    """
+
+    def __init__(self, out: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        self.out = Path(os.path.realpath(out))
+        _check_target(self.out, Path(out), overwrite=overwrite)
+        self._files: list[str] = []
+        self._items: list[_Items] = []
+        self._map: IO[str] | None = None
+        self._writer: Any = None
+        try:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            self._staging = self.out.parent / f".ducho-export-{uuid.uuid4().hex}"
+            self._staging.mkdir()
+        except OSError as error:
+            raise explain(error, self.out, 0) from error
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """See ``ducho_core.ExportFolder.open``."""
+        parts = name.split("/")
+        if not all(_PART.fullmatch(part) for part in parts) or name in (REPORT, IDS):
+            raise ContractError(
+                f"{name!r} cannot be a file of an export: parts of letters, digits, '.', '_' and"
+                f" '-' joined by '/', not {REPORT} or {IDS}"
+            )
+        if name in self._files:
+            raise ContractError(f"the file {name} is written twice")
+        path = self._staging.joinpath(*parts)
+        self._files.append(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise explain(error, self.out / name, 0) from error
+
+    def item_files(self, parts: Sequence[str], suffix: str, rows: ExportRows) -> _Items:
+        """See ``ducho_core.ExportFolder.item_files``."""
+        if not parts or not re.fullmatch(r"(\.[a-z0-9]+)+", suffix):
+            raise ContractError(f"{parts!r} and {suffix!r} do not say where items' files go")
+        where = "/".join(part_name(part) for part in parts)
+        if where.casefold() in [one.where.casefold() for one in self._items]:
+            raise UsageError(f"two sets would be written to the same folder, {where}")
+        if where in (REPORT, IDS):
+            raise UsageError(f"a folder of an export cannot be called {where}")
+        try:
+            (self._staging / where).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain(error, self.out / where, 0) from error
+        keys = (
+            key
+            for batch in rows.key_batches()
+            for key in zip(*(batch[name].to_pylist() for name in rows.keys), strict=True)
+        )
+        items = _Items(self, where, suffix, rows.keys, Names(keys, suffix))
+        self._items.append(items)
+        return items
+
+    def finish(self, report: dict[str, Any]) -> list[str]:
+        """Write the report and put the folder in place.
+
+        Returns:
+            What lies in it, files and folders of items.
+        """
+        if self._map is not None:
+            self._map.close()
+        files = sorted([*self._files, *([IDS] if self._map is not None else []), REPORT])
+        items = [
+            {"folder": one.where, "suffix": one.suffix, "files": one.count} for one in self._items
+        ]
+        content = {"format": FORMAT, "version": 1, **report, "files": files, "item_files": items}
+        text = json.dumps(content, ensure_ascii=False, indent=1)
+        try:
+            (self._staging / REPORT).write_text(text + "\n", "utf-8", "backslashreplace")
+            self._swap()
+        except OSError as error:
+            raise explain(error, self.out, 0) from error
+        listed = [f"{one.where}/ ({one.count} {one.suffix} files)" for one in self._items]
+        return files + listed
+
+    def abandon(self) -> None:
+        """Remove what was written; the target is as it was."""
+        if self._map is not None:
+            self._map.close()
+        shutil.rmtree(self._staging, ignore_errors=True)
+
+    def note_name(self, keys: Sequence[str], key: Sequence[str], path: str) -> None:
+        """Enter a file that is not called like its key into ``ids.tsv``."""
+        if self._map is None:
+            path = self._staging / IDS
+            self._map = path.open("x", encoding="utf-8", newline="")
+            self._writer = csv.writer(self._map, "excel-tab", lineterminator="\n")
+            self._writer.writerow([*keys, "file"])
+        self._writer.writerow([*key, path])
+
+    @property
+    def staging(self) -> Path:
+        """Where it lies until it is in place."""
+        return self._staging
+
+    def _swap(self) -> None:
+        old = self.out.parent / f".ducho-replaced-{uuid.uuid4().hex}"
+        replaced = self.out.is_dir() and any(os.scandir(self.out))
+        if replaced:
+            os.rename(self.out, old)
+        try:
+            os.rename(self._staging, self.out)
+        except OSError:
+            if replaced:
+                os.rename(old, self.out)
+            raise
+        sync_folder(self.out.parent)
+        if replaced:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+class _Items:
+    """A folder with one file an item."""
+
+    def __init__(
+        self, folder: Folder, where: str, suffix: str, keys: Sequence[str], names: Names
+    ) -> None:
+        self.where = where
+        self.suffix = suffix
+        self.count = 0
+        self._folder = folder
+        self._path = os.path.join(folder.staging, where)
+        self._keys = tuple(keys)
+        self._names = names
+
+    def write(self, key: Sequence[str], content: bytes) -> None:
+        """See ``ducho_core.ItemFiles.write``."""
+        name = self._names.name(key)
+        path = os.path.join(self._path, name)
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            try:
+                rest = memoryview(content)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+            finally:
+                os.close(descriptor)
+        except FileExistsError as error:
+            raise ContractError(f"the file of the key {key!r} is written twice") from error
+        except OSError as error:
+            raise explain(error, self._folder.out / self.where / name, len(content)) from error
+        self.count += 1
+        if name != (key[0] if len(key) == 1 else "__".join(key)) + self.suffix:
+            self._folder.note_name(self._keys, key, f"{self.where}/{name}")
+
+
+def _check_target(out: Path, given: Path, *, overwrite: bool) -> None:
+    inside = next((one for one in (out, *out.parents) if is_store(one)), None)
+    if inside is not None:
+        raise UsageError(f"{given} lies in the store {inside.name}: choose a folder outside it")
+    if not os.path.lexists(out):
+        return
+    if not out.is_dir():
+        raise UsageError(f"{given} is a file; --out is a folder")
+    if not any(os.scandir(out)):
+        return
+    try:
+        earlier = json.loads((out / REPORT).read_bytes())
+        ours = earlier["format"] == FORMAT
+        files = set(earlier["files"])
+        items = {one["folder"]: one for one in earlier["item_files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        ours, files, items = False, set(), {}
+    if not ours:
+        raise UsageError(
+            f"{given} is not empty and no earlier export: choose a new or empty folder"
+        )
+    if overwrite:
+        return
+    added = list(_added(out, files, items))
+    if added:
+        shown = ", ".join(added[:5]) + (", …" if len(added) > 5 else "")
+        raise UsageError(
+            f"{given} is an earlier export to which something was added ({shown}): --overwrite"
+            " replaces the whole folder and removes that too"
+        )
+
+
+def _added(out: Path, files: set[str], items: dict[str, Any]) -> Iterator[str]:
+    for path, _folders, names in os.walk(out):
+        where = os.path.relpath(path, out).replace(os.sep, "/")
+        known = items.get(where)
+        others = [name for name in names if known and name.endswith(known["suffix"])]
+        if known and len(others) > known["files"]:
+            yield f"{len(others) - known['files']} files in {where}"
+        for name in sorted(set(names) - set(others)):
+            full = name if where == "." else f"{where}/{name}"
+            if full not in files:
+                yield full
+
+
+__all__ = ["Folder"]

@@ -1,0 +1,31 @@
+"""What a user asks of an export; a recipe's entry has the same fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ducho_core.options import option
+
+
+class ExportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One export."""
+
+    sets: Annotated[tuple[str, ...], option(help="feature sets, NAME[:OUTPUT]", min_length=1)]
+    to: Annotated[str, option(help="the exporter: NAME or PLUGIN/NAME")]
+    out: Annotated[str, option(help="the folder that is written")]
+    options: Annotated[
+        Mapping[str, Any] | Sequence[str], option(help="the exporter's options")
+    ] = ()
+    missing: Annotated[
+        Literal["error", "drop", "zero", "mean"] | None,
+        option(
+            help="what to do with a key that a set has no row for; error by default, and nothing"
+            " where the format keeps sets apart"
+        ),
+    ] = None
+    overwrite: Annotated[
+        bool, option(help="replace an earlier export with whatever was added to it")
+    ] = False

@@ -1,0 +1,73 @@
+"""The joined rows of several inputs, filled in by the policy, block by block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ducho_core.fuser import FuserBatch
+from ducho_core.fusion.join import ABSENT
+from ducho_core.fusion.vectors import VectorReader, block_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from ducho_core.fuser import Vectors
+    from ducho_core.fusion.join import Join
+    from ducho_core.store.rows import Rows
+
+
+class JoinedRows:
+    """Vectors of all inputs by number in a join.
+
+    Args:
+        join: the joined inputs, the policy applied.
+        scratch: gives paths of temporary files.
+        width: length of what is made of a row, which takes memory too.
+
+    Attributes:
+        join: the joined inputs.
+        readers: one for each input.
+        block: rows to take at a time.
+        means: for each input what stands in for a missing vector; zeros where there is none.
+    """
+
+    def __init__(self, join: Join, scratch: Callable[[], Path], width: int = 0) -> None:
+        self.join = join
+        self.readers = [VectorReader(one, scratch()) for one in join.inputs]
+        self.block = block_rows([*(one.dim for one in join.inputs), width])
+        self.means: dict[int, Vectors] = {}
+
+    def prepare(self, blocks: Iterable[Rows]) -> None:
+        """Settle how to read, given the blocks that will be asked for."""
+        listed = list(blocks)
+        for reader, rows in zip(self.readers, self.join.rows, strict=True):
+            reader.prepare(rows[block][rows[block] != ABSENT] for block in listed)
+
+    def batch(self, numbers: Rows, keys: pa.RecordBatch) -> FuserBatch:
+        """The rows with these numbers, whose keys these are."""
+        values, presents = [], []
+        for at, (reader, every) in enumerate(zip(self.readers, self.join.rows, strict=True)):
+            rows = every[numbers]
+            present = rows != ABSENT
+            if present.all():
+                vectors = reader.take(rows)
+            else:
+                vectors = np.zeros((len(rows), self.join.inputs[at].dim), np.float32)
+                vectors[present] = reader.take(rows[present])
+                if at in self.means:
+                    vectors[~present] = self.means[at]
+            vectors.flags.writeable = present.flags.writeable = False
+            values.append(vectors)
+            presents.append(present)
+        return FuserBatch(keys=keys, values=tuple(values), present=tuple(presents))
+
+    def close(self) -> None:
+        """Remove temporary files and close the others."""
+        for reader in self.readers:
+            reader.close()
+        self.join.close()
