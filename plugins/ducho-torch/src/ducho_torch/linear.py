@@ -10,7 +10,7 @@ from torch import nn
 from ducho_torch.precision import onednn_available, supports_bfloat16
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ducho_torch.precision import Precision
 
@@ -56,7 +56,7 @@ def pack_linears(model: nn.Module, precision: Precision, device: torch.device) -
             packed[address] = _packed(module.weight)
         forward = _forward(module, packed[address])
         if forward is not None:
-            module.forward = forward  # type: ignore[method-assign]
+            module.forward = forward  # type: ignore[method-assign, assignment]
             count += 1
     return count
 
@@ -68,7 +68,7 @@ def _worthwhile(dtype: torch.dtype, device: torch.device) -> bool:
         return supports_bfloat16(device)
     if dtype != torch.float32 or not hasattr(torch.cpu, "get_capabilities"):
         return False
-    has: dict[str, Any] = torch.cpu.get_capabilities()
+    has: Mapping[str, Any] = torch.cpu.get_capabilities()
     return str(has.get("cpu_name", "")).startswith("AMD") and bool(has.get("avx512_f"))
 
 
