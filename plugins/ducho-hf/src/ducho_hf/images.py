@@ -30,11 +30,15 @@ _RECORDED = (
     "crop_size",
     "do_rescale",
     "rescale_factor",
+    "rescale_offset",
+    "include_top",
     "do_normalize",
     "image_mean",
     "image_std",
     "do_pad",
     "pad_size",
+    "patch_size",
+    "max_num_patches",
 )
 
 
