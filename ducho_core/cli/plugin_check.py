@@ -107,6 +107,8 @@ def _outcomes(case: PartCase, pattern: str, expected: dict[str, str]) -> Iterato
 def _case(registry: Registry, part: Found[Any], wanted: Wanted, folder: Path) -> PartCase | None:
     """What the checks are held against; None where there are none for such a part."""
     from ducho_core.testing.extractor_case import TOLERANCE, ExtractorCase
+    from ducho_core.testing.fuser_case import TOLERANCE as FUSER_TOLERANCE
+    from ducho_core.testing.fuser_case import FuserCase
     from ducho_core.testing.loader_case import LoaderCase
 
     kind = next(kind for kind, spec in KINDS.items() if isinstance(part.spec, spec))
@@ -131,6 +133,9 @@ def _case(registry: Registry, part: Found[Any], wanted: Wanted, folder: Path) ->
     if kind == "loader":
         source = wanted.source or _drawn(part, folder)
         return LoaderCase(part.canonical, source, options, registry=registry)
+    if kind == "fuser":
+        tolerance = FUSER_TOLERANCE if wanted.tolerance is None else wanted.tolerance
+        return FuserCase(part.canonical, options, tolerance=tolerance, registry=registry)
     if wanted.name == part.canonical:
         raise UsageError(f"{part.canonical} is an {kind}, and there are no checks for one")
     return None

@@ -21,6 +21,8 @@ _EXPORTS = {
     "CheckFailed": "checks",
     "ExtractorCase": "extractor_case",
     "ExtractorConformance": "conformance",
+    "FuserCase": "fuser_case",
+    "FuserConformance": "conformance",
     "LoaderCase": "loader_case",
     "LoaderConformance": "conformance",
     "NotApplicable": "checks",
@@ -36,8 +38,13 @@ _EXPORTS = {
 if TYPE_CHECKING:
     from ducho_core.testing.catalogue import SmallCatalogue, draw_catalogue
     from ducho_core.testing.checks import Check, CheckFailed, NotApplicable, all_checks
-    from ducho_core.testing.conformance import ExtractorConformance, LoaderConformance
+    from ducho_core.testing.conformance import (
+        ExtractorConformance,
+        FuserConformance,
+        LoaderConformance,
+    )
     from ducho_core.testing.extractor_case import ExtractorCase
+    from ducho_core.testing.fuser_case import FuserCase
     from ducho_core.testing.items import catalogue_items
     from ducho_core.testing.loader_case import LoaderCase
     from ducho_core.testing.network import no_network
@@ -48,6 +55,8 @@ __all__ = [
     "CheckFailed",
     "ExtractorCase",
     "ExtractorConformance",
+    "FuserCase",
+    "FuserConformance",
     "LoaderCase",
     "LoaderConformance",
     "NotApplicable",

@@ -8,6 +8,8 @@ import pytest
 
 from ducho_core.testing.checks import all_checks
 from ducho_core.testing.extractor_case import TOLERANCE, ExtractorCase
+from ducho_core.testing.fuser_case import TOLERANCE as FUSER_TOLERANCE
+from ducho_core.testing.fuser_case import FuserCase
 from ducho_core.testing.loader_case import LoaderCase
 from ducho_core.testing.running import run_check
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from ducho_core.catalogue import Binding
     from ducho_core.extractor import InputValue
+    from ducho_core.fuser import Missing
     from ducho_core.testing.checks import Check
     from ducho_core.testing.part_case import PartCase
 
@@ -162,5 +165,47 @@ class LoaderConformance(_Conformance):
 
     @_each("loader")
     def test_contract(self, check: Check, case: LoaderCase) -> None:
+        """One rule."""
+        self._run(check, case)
+
+
+class FuserConformance(_Conformance):
+    """The contract of a fuser, a test a rule.
+
+    Set ``plugin``; the embeddings that are fused are drawn at random.
+
+    Attributes:
+        dims: length of the vectors of each input; two of 8 for a row fuser, else one, where
+            None.
+        keys: the key columns; ``item_id``, and ``slot`` for a group fuser, where None.
+        missing: the policy for missing rows; with ``zero`` and ``mean`` some are filled in.
+        tolerance: how far a row may lie from itself in another batch, relative to its length.
+    """
+
+    kind = "fuser"
+    dims: ClassVar[Sequence[int] | None] = None
+    keys: ClassVar[Sequence[str] | None] = None
+    missing: ClassVar[Missing] = "error"
+    tolerance: ClassVar[float] = FUSER_TOLERANCE
+
+    @pytest.fixture
+    def case(self, options: Any) -> FuserCase:
+        """What the checks are held against."""
+        cls = type(self)
+        shared: FuserCase = cls._shared(
+            dict(options),
+            lambda: FuserCase(
+                cls.plugin,
+                options,
+                dims=cls.dims,
+                keys=cls.keys,
+                missing=cls.missing,
+                tolerance=cls.tolerance,
+            ),
+        )
+        return shared
+
+    @_each("fuser")
+    def test_contract(self, check: Check, case: FuserCase) -> None:
         """One rule."""
         self._run(check, case)

@@ -93,7 +93,7 @@ def missing_source_refused(case: LoaderCase) -> None:
     try:
         list(case.open_source(missing).batches())
     except (SourceError, UsageError, DuchoError) as error:
-        name = missing.rpartition("/")[2].partition(":")[2] or missing.rpartition("/")[2]
+        name = missing.replace(":", "/").rpartition("/")[2]
         expect(
             name in str(error), f"there is no {missing}, and the message does not say so: {error}"
         )

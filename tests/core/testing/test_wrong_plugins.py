@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ducho_core.registry import Registry
-from ducho_core.testing import ExtractorCase, LoaderCase, all_checks
+from ducho_core.testing import ExtractorCase, FuserCase, LoaderCase, all_checks
 from ducho_core.testing.checks import KINDS
 from ducho_core.testing.running import Outcome, run_check
 
@@ -47,6 +47,8 @@ def case(tmp_path: Path):
             text = "".join(f"{key}\t{text}\n" for key, text in REPEATED)
             source.write_text(text, "utf-8")
             made.append(LoaderCase(name, source, rows=len(REPEATED)))
+        elif kind == "fuser":
+            made.append(FuserCase(name))
         return made[-1]
 
     yield make

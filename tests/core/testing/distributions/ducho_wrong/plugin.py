@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ducho_core import ExtractorSpec, LoaderSpec, hookimpl
+from ducho_core import ExtractorSpec, FuserSpec, LoaderSpec, hookimpl
 from ducho_wrong import declared
-from ducho_wrong.names import EXTRACTORS, LOADERS
+from ducho_wrong.names import EXTRACTORS, FUSERS, LOADERS
 
 
 @hookimpl
@@ -35,3 +35,17 @@ def ducho_loaders():
         for name, implementation in LOADERS.items()
     ]
     return specs + declared.others(LoaderSpec, "ducho_wrong.loaders:Right")
+
+
+@hookimpl
+def ducho_fusers():
+    specs = [
+        FuserSpec(
+            name=name,
+            summary=f"wrong: {name}",
+            implementation=f"ducho_wrong.fusers:{implementation}",
+            options="ducho_wrong.options:Options",
+        )
+        for name, implementation in FUSERS.items()
+    ]
+    return specs + declared.others(FuserSpec, "ducho_wrong.fusers:Right")

@@ -1,0 +1,202 @@
+"""The built-in parts keep the contracts that every plugin keeps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ducho_core import Binding, extract
+from ducho_core.testing import (
+    ExtractorConformance,
+    FuserConformance,
+    LoaderConformance,
+    SmallCatalogue,
+    draw_catalogue,
+)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> SmallCatalogue:
+    return draw_catalogue(tmp_path_factory.mktemp("drawn"))
+
+
+@pytest.fixture(scope="module")
+def letters(drawn: SmallCatalogue) -> Path:
+    """A store with a set of seven texts."""
+    store = drawn.folder / "features"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent / "distributions"))
+        table = drawn.folder / "texts.tsv"
+        rows = "".join(f"{at:03}\titem number {at}\n" for at in range(7))
+        table.write_text("item_id\ttext\n" + rows, "utf-8")
+        extract(table, "wrong/right", store=store, name="letters")
+    return store
+
+
+class TestHash(ExtractorConformance):
+    plugin = "core/hash"
+
+
+class TestHashOfTexts(ExtractorConformance):
+    """Other options; one input of the three."""
+
+    plugin = "core/hash"
+    inputs = ("text",)
+
+    @pytest.fixture
+    def options(self) -> dict[str, object]:
+        return {"dim": "7", "seed": 3}
+
+
+class TestFolder(LoaderConformance):
+    plugin = "core/folder"
+    rows = 7 + 2 * 3 + 6
+
+    @pytest.fixture
+    def source(self, drawn: SmallCatalogue) -> str:
+        return str(drawn.folder / "images")
+
+    @pytest.fixture
+    def options(self) -> dict[str, object]:
+        return {"pattern": "{item_id}/{slot}"}
+
+
+class TestTable(LoaderConformance):
+    """TSV, a text and paths of images and sounds."""
+
+    plugin = "core/table"
+    rows = 15
+
+    @pytest.fixture
+    def source(self, drawn: SmallCatalogue) -> str:
+        return str(drawn.items)
+
+    @pytest.fixture
+    def binding(self) -> Binding:
+        return Binding(
+            accepts=("image", "text", "audio"),
+            multiple_texts=True,
+            texts=((None, "title"), ("both", "{title}. {description}")),
+        )
+
+
+class TestSlots(LoaderConformance):
+    """Slots out of a glob."""
+
+    plugin = "core/table"
+    rows = 7 + 2 * 3 + 6 + 2
+
+    @pytest.fixture
+    def source(self, drawn: SmallCatalogue) -> str:
+        return str(drawn.items)
+
+    @pytest.fixture
+    def binding(self) -> Binding:
+        return Binding(accepts=("image",), image="images/{item_id}/*")
+
+
+class TestReviews(LoaderConformance):
+    """Two keys; a key that is repeated stays repeated."""
+
+    plugin = "core/table"
+    rows = 12
+
+    @pytest.fixture
+    def source(self, drawn: SmallCatalogue) -> str:
+        repeated = drawn.folder / "repeated.tsv"
+        lines = drawn.reviews.read_text("utf-8").splitlines(keepends=True)
+        repeated.write_text("".join([*lines, lines[1]]), "utf-8")
+        return str(repeated)
+
+    @pytest.fixture
+    def binding(self) -> Binding:
+        return Binding(accepts=("text",), keys=("user_id", "item_id"), texts=((None, "text"),))
+
+
+class TestLines(LoaderConformance):
+    """JSONL with nulls, empty texts and numbers."""
+
+    plugin = "core/table"
+    rows = 4
+
+    @pytest.fixture
+    def source(self, drawn: SmallCatalogue) -> str:
+        path = drawn.folder / "items.jsonl"
+        rows = [
+            {"item_id": "007", "text": "a lamp"},
+            {"item_id": "8", "text": ""},
+            {"item_id": "9", "text": None},
+            {"item_id": "10"},
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        return str(path)
+
+
+class TestParquet(LoaderConformance):
+    """Parquet with integer keys and images inside."""
+
+    plugin = "core/table"
+    rows = 3
+
+    @pytest.fixture
+    def source(self, drawn: SmallCatalogue) -> str:
+        path = drawn.folder / "items.parquet"
+        columns = {
+            "item_id": pa.array([1, 2, 3], pa.int64()),
+            "image": pa.array([b"first", None, b"third"], pa.binary()),
+            "text": pa.array(["a lamp", "", None], pa.large_string()),
+        }
+        pq.write_table(pa.table(columns), path)
+        return str(path)
+
+
+class TestSet(LoaderConformance):
+    """The texts of a feature set."""
+
+    plugin = "core/set"
+    rows = 7
+
+    @pytest.fixture
+    def source(self, letters: Path) -> str:
+        return "set:letters:first"
+
+    @pytest.fixture
+    def options(self, letters: Path) -> dict[str, object]:
+        return {"store": str(letters)}
+
+
+class TestConcat(FuserConformance):
+    plugin = "core/concat"
+    dims = (3, 8, 5)
+
+
+class TestStandardised(FuserConformance):
+    """Fitted, with rows that were missing."""
+
+    plugin = "core/mean"
+    missing = "zero"
+
+    @pytest.fixture
+    def options(self) -> dict[str, object]:
+        return {"scale": "zscore,l2", "weights": "1,3"}
+
+
+@pytest.fixture(params=["mean", "max", "sum", "first"], scope="class")
+def method(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+class TestPool(FuserConformance):
+    plugin = "core/pool"
+
+    @pytest.fixture
+    def options(self, method: str) -> dict[str, object]:
+        return {"method": method}
+
+
+class TestShuffle(FuserConformance):
+    plugin = "core/shuffle"
