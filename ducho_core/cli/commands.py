@@ -20,7 +20,7 @@ BUILT_IN = {
     "fuse": ("ducho_core.cli.fuse:fuse", "Fuse feature sets into a new one."),
     "neighbours": ("ducho_core.cli.neighbours:neighbours", "Show the items nearest to some."),
     "plugins": ("ducho_core.cli.plugins:plugins", "List, explain and check plugins."),
-    "run": ("ducho_core.cli.run:run", "Carry out the extractions of a recipe."),
+    "run": ("ducho_core.cli.run:run", "Carry out a recipe."),
     "store": ("ducho_core.cli.store:store", "List, show and verify feature sets."),
 }
 """Name to import string and short help."""

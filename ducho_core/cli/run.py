@@ -1,4 +1,4 @@
-"""``ducho run``: a recipe of several extractions."""
+"""``ducho run``: a recipe of extractions, fusions and exports."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def run(
     allow_failures: bool,
     as_json: bool,
 ) -> None:
-    """Carry out the extractions of RECIPE, a YAML file.
+    """Carry out the extractions, fusions and exports of RECIPE, a YAML file.
 
-    Each has the keys of ducho extract's flags; what stands beside the list is the default for
-    all. The command line and a recipe give the same feature sets. Paths are relative to the
-    recipe's folder.
+    Each has the keys of the command's flags; what stands beside the lists is the default for
+    all extractions. The command line and a recipe give the same feature sets. Paths are
+    relative to the recipe's folder.
 
     \b
     store: features
@@ -40,13 +40,22 @@ def run(
       - plugin: starter/text
         text: "{title}. {description}"
         name: titles
+    fusions:
+      - sets: [pictures, titles]
+        how: concat
+        missing: drop
+        name: both
+    exports:
+      - sets: both
+        to: npy
+        out: arrays
     """
-    from ducho_core.cli.running import carry_out
-    from ducho_core.extraction.recipe import read_recipe
+    from ducho_core.cli.steps import carry_out_steps
+    from ducho_core.recipe import read_recipe
 
     parsed = read_recipe(recipe)
-    code = carry_out(
-        parsed.extractions,
+    code = carry_out_steps(
+        parsed,
         get_registry(context),
         store or parsed.store,
         dry_run=dry_run,

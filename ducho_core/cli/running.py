@@ -38,6 +38,29 @@ def carry_out(
         The exit code: 0 all stored, 1 chunks were left pending, 3 new failures, 128 + n after
         signal n.
     """
+    code, reports = extract_all(
+        requests,
+        registry,
+        store,
+        dry_run=dry_run,
+        allow_failures=allow_failures,
+        as_json=as_json,
+    )
+    if as_json:
+        emit_json([report.as_dict() for report in reports])
+    return code
+
+
+def extract_all(
+    requests: Sequence[ExtractionRequest],
+    registry: Registry,
+    store: str,
+    *,
+    dry_run: bool,
+    allow_failures: bool,
+    as_json: bool,
+) -> tuple[int, list[Report]]:
+    """As ``carry_out``, but JSON is left to the caller."""
     reports: list[Report] = []
     observer = TerminalObserver()
     with interruptible(observer.say) as interruption:
@@ -54,9 +77,7 @@ def carry_out(
             if not as_json:
                 for report in new:
                     emit(pending_summary(report) if dry_run else summary(report, store))
-    if as_json:
-        emit_json([report.as_dict() for report in reports])
-    return _exit_code(reports, interruption, allow_failures=allow_failures)
+    return _exit_code(reports, interruption, allow_failures=allow_failures), reports
 
 
 def _exit_code(

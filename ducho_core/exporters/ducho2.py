@@ -31,19 +31,7 @@ class Ducho2Exporter(Exporter):
     @classmethod
     def open(cls, options: Any, context: ExportContext) -> Self:
         """See ``Exporter.open``."""
-        chosen: Ducho2Options = options
-        count = len(context.inputs)
-        columns = {
-            name: _each(getattr(chosen, name), count, name)
-            for name in ("backend", "model", "layer")
-        }
-        places = []
-        for at in range(count):
-            backend, model, layer = (columns[name][at] for name in ("backend", "model", "layer"))
-            parts = (backend, *(part for part in model.split("/") if part), layer)
-            if not backend or not layer or len(parts) < 3:
-                raise UsageError("backend, model and layer must not be empty")
-            places.append(parts)
+        places = _places(options, len(context.inputs))
         twice = [place for place in places if places.count(place) > 1]
         if twice:
             raise UsageError(
@@ -64,6 +52,33 @@ class Ducho2Exporter(Exporter):
                 for row in np.flatnonzero(batch.present[at]).tolist():
                     items[at].write(keys[row], header + values[row].tobytes())
         return ExportNotes()
+
+
+def _places(options: Ducho2Options, count: int) -> list[tuple[str, ...]]:
+    three = {name: getattr(options, name) for name in ("backend", "model", "layer")}
+    missing = [name for name, given in three.items() if not given]
+    if options.folders:
+        if len(missing) < len(three):
+            raise UsageError("give backend, model and layer, or folders, not both")
+        whole = _each(options.folders, count, "folders")
+        places = [tuple(part for part in one.split("/") if part) for one in whole]
+        if not all(places):
+            raise UsageError("folders must not be empty")
+        return places
+    if missing:
+        raise UsageError(
+            f"core/ducho2 needs the option {missing[0]!r}: the tree is BACKEND/MODEL/LAYER; give"
+            f" -o {missing[0]}=…"
+        )
+    places = []
+    for backend, model, layer in zip(
+        *(_each(given, count, name) for name, given in three.items()), strict=True
+    ):
+        middle = [part for part in model.split("/") if part]
+        if not backend or not layer or not middle:
+            raise UsageError("backend, model and layer must not be empty")
+        places.append((backend, *middle, layer))
+    return places
 
 
 def _each(given: Sequence[str], count: int, option: str) -> Sequence[str]:

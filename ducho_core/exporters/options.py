@@ -25,14 +25,19 @@ class CsvOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Ducho2Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of ``core/ducho2``; each list has one value for all sets, or one a set."""
+    """Options of ``core/ducho2``: backend, model and layer, or folders.
+
+    A list has one value for all sets, or one a set.
+    """
 
     backend: Annotated[
-        tuple[str, ...],
-        option(help="first folder, as Ducho 2.0 has it: torch, transformers, …", min_length=1),
-    ]
+        tuple[str, ...], option(help="first folder, as in 2.0: torch, transformers, …")
+    ] = ()
     model: Annotated[
         tuple[str, ...],
-        option(help="second folder; a name with / makes nested folders, as in 2.0", min_length=1),
-    ]
-    layer: Annotated[tuple[str, ...], option(help="third folder: the output layer", min_length=1)]
+        option(help="second folder; a name with / makes nested ones, as in 2.0"),
+    ] = ()
+    layer: Annotated[tuple[str, ...], option(help="third folder: the output layer")] = ()
+    folders: Annotated[
+        tuple[str, ...], option(help="instead of these three, BACKEND/MODEL/LAYER in one")
+    ] = ()

@@ -133,8 +133,7 @@ class Folder:
     def note_name(self, keys: Sequence[str], key: Sequence[str], path: str) -> None:
         """Enter a file that is not called like its key into ``ids.tsv``."""
         if self._map is None:
-            path = self._staging / IDS
-            self._map = path.open("x", encoding="utf-8", newline="")
+            self._map = (self._staging / IDS).open("x", encoding="utf-8", newline="")
             self._writer = csv.writer(self._map, "excel-tab", lineterminator="\n")
             self._writer.writerow([*keys, "file"])
         self._writer.writerow([*key, path])

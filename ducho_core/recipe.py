@@ -1,4 +1,4 @@
-"""Recipes: several extractions in one YAML file."""
+"""Recipes: several extractions, fusions and exports in one YAML file."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import yaml
 
 from ducho_core.errors import UsageError
+from ducho_core.exporting.request import ExportRequest
 from ducho_core.extraction.request import ExtractionRequest
+from ducho_core.fusion.request import FuseRequest
 
-_LISTS = {"key", "text", "null", "clean"}
-_PATHS = {"source", "root"}
+_LISTS = {"key", "text", "null", "clean", "sets"}
+_PATHS = {"source", "root", "out"}
 _FIELDS = [field.name for field in msgspec.structs.fields(ExtractionRequest)]
-_ALONE = ("store", "extractions")
+_ALONE = ("store", "extractions", "fusions", "exports")
+
+R = TypeVar("R", ExtractionRequest, FuseRequest, ExportRequest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,14 @@ class Recipe:
     Attributes:
         store: the store's folder.
         extractions: what to extract, in order.
+        fusions: what to fuse after that, in order.
+        exports: what to export at the end, in order.
     """
 
     store: str
-    extractions: tuple[ExtractionRequest, ...]
+    extractions: tuple[ExtractionRequest, ...] = ()
+    fusions: tuple[FuseRequest, ...] = ()
+    exports: tuple[ExportRequest, ...] = ()
 
 
 def read_recipe(path: str) -> Recipe:
@@ -47,24 +55,46 @@ def read_recipe(path: str) -> Recipe:
     if not isinstance(tree, Mapping):
         raise UsageError(f"{file.name}: a recipe is a mapping with the key extractions")
     _check_keys(tree, (*_ALONE, *_FIELDS), file.name)
-    listed = tree.get("extractions")
-    if not isinstance(listed, list) or not listed:
-        raise UsageError(f"{file.name}: extractions must be a list with at least one entry")
     shared = {key: value for key, value in tree.items() if key not in _ALONE}
-    requests = []
-    for number, entry in enumerate(listed, 1):
-        where = f"{file.name}: extraction {number}"
-        if not isinstance(entry, Mapping):
-            raise UsageError(f"{where} is no mapping of keys and values")
-        _check_keys(entry, tuple(_FIELDS), where)
-        requests.append(_request({**shared, **entry}, file.parent, where))
+    extractions = _entries(tree, "extraction", ExtractionRequest, file, shared)
+    fusions = _entries(tree, "fusion", FuseRequest, file)
+    exports = _entries(tree, "export", ExportRequest, file)
+    if not (extractions or fusions or exports):
+        raise UsageError(f"{file.name}: extractions must be a list with at least one entry")
     store = tree.get("store", "features")
     if not isinstance(store, str):
         raise UsageError(f"{file.name}: store must be a folder's path")
-    return Recipe(store=str(file.parent / store), extractions=tuple(requests))
+    return Recipe(
+        store=str(file.parent / store), extractions=extractions, fusions=fusions, exports=exports
+    )
 
 
-def _request(values: dict[str, Any], folder: Path, where: str) -> ExtractionRequest:
+def _entries(
+    tree: Mapping[Any, Any],
+    what: str,
+    kind: type[R],
+    file: Path,
+    shared: Mapping[str, Any] | None = None,
+) -> tuple[R, ...]:
+    listed = tree.get(f"{what}s", [])
+    if not isinstance(listed, list):
+        raise UsageError(f"{file.name}: {what}s must be a list with at least one entry")
+    fields = msgspec.structs.fields(kind)
+    requests = []
+    for number, entry in enumerate(listed, 1):
+        where = f"{file.name}: {what} {number}"
+        if not isinstance(entry, Mapping):
+            raise UsageError(f"{where} is no mapping of keys and values")
+        _check_keys(entry, tuple(field.name for field in fields), where)
+        values = {**(shared or {}), **entry}
+        for field in fields:
+            if field.required and field.name not in values:
+                raise UsageError(f"{where} lacks the key {field.name}")
+        requests.append(_request(values, kind, file.parent, where))
+    return tuple(requests)
+
+
+def _request(values: dict[str, Any], kind: type[R], folder: Path, where: str) -> R:
     for name in _LISTS & set(values):
         if isinstance(values[name], str):
             values[name] = [values[name]]
@@ -74,11 +104,8 @@ def _request(values: dict[str, Any], folder: Path, where: str) -> ExtractionRequ
         value = values[name]
         if isinstance(value, str) and not value.startswith("set:"):
             values[name] = str(folder / value)
-    for name in ("source", "plugin"):
-        if name not in values:
-            raise UsageError(f"{where} lacks the key {name}")
     try:
-        return msgspec.convert(values, ExtractionRequest)
+        return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {error}") from error
 

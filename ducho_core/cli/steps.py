@@ -1,0 +1,87 @@
+"""The steps of a recipe, one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ducho_core.cli import export as exporting
+from ducho_core.cli import fuse as fusing
+from ducho_core.cli.output import emit, emit_json
+from ducho_core.cli.running import EXIT_FAILURES, TerminalObserver, extract_all
+from ducho_core.exporting.session import Export
+from ducho_core.fusion.session import Fusion
+
+if TYPE_CHECKING:
+    from ducho_core.recipe import Recipe
+    from ducho_core.registry import Registry
+
+
+def carry_out_steps(
+    recipe: Recipe,
+    registry: Registry,
+    store: str,
+    *,
+    dry_run: bool,
+    allow_failures: bool,
+    as_json: bool,
+) -> int:
+    """Extract, then fuse, then export, and print what each did.
+
+    All steps are checked before the first one begins. Where an extraction was interrupted or
+    left chunks pending, nothing is fused or exported; new failures do not stop it, since the
+    policy for missing rows of each fusion and export says what they mean.
+
+    Returns:
+        The exit code of the first step that did not do all, else 0.
+    """
+    for fusion in recipe.fusions:
+        Fusion(fusion, registry, store)
+    for export in recipe.exports:
+        Export(export, registry, store)
+    results: list[dict[str, Any]] = []
+    code = 0
+    if recipe.extractions:
+        code, reports = extract_all(
+            recipe.extractions,
+            registry,
+            store,
+            dry_run=dry_run,
+            allow_failures=allow_failures,
+            as_json=as_json,
+        )
+        results += [report.as_dict() for report in reports]
+    if dry_run and not as_json:
+        for fusion in recipe.fusions:
+            emit(f"{fusion.name or 'a set'}: {' and '.join(fusion.sets)} fused by {fusion.how}")
+        for export in recipe.exports:
+            emit(f"{export.out}: {' and '.join(export.sets)} exported to {export.to}")
+    elif not dry_run and code in (0, EXIT_FAILURES):
+        code = _derive(recipe, registry, store, code, results, as_json=as_json)
+    if as_json:
+        emit_json(results)
+    return code
+
+
+def _derive(
+    recipe: Recipe,
+    registry: Registry,
+    store: str,
+    code: int,
+    results: list[dict[str, Any]],
+    *,
+    as_json: bool,
+) -> int:
+    for fusion in recipe.fusions:
+        ended, fused = fusing.carry_out(fusion, registry, store)
+        results.append(fused.as_dict())
+        if not as_json:
+            emit(fusing.summary(fused))
+        code = code or ended
+        if fused.interrupted:
+            return ended
+    for export in recipe.exports:
+        written = Export(export, registry, store, observer=TerminalObserver()).run()
+        results.append(written.as_dict())
+        if not as_json:
+            emit(exporting.summary(written))
+    return code
