@@ -23,6 +23,7 @@ _EXPORTS = {
     "TextExtractor": "text",
     "TextOptions": "options",
     "Tokens": "tokens",
+    "Tower": "encoder",
     "TowerOutputs": "towers",
     "VisionExtractor": "vision",
     "VisionOptions": "options",
@@ -54,6 +55,7 @@ _EXPORTS = {
 
 if TYPE_CHECKING:
     from ducho_hf.encoder import (
+        Tower,
         layer_count,
         load_checkpoint,
         load_encoder,
@@ -91,6 +93,7 @@ __all__ = [
     "TextExtractor",
     "TextOptions",
     "Tokens",
+    "Tower",
     "TowerOutputs",
     "VisionExtractor",
     "VisionOptions",
