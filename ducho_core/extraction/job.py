@@ -101,6 +101,10 @@ class Seconds(defaultdict[str, float]):
     def __init__(self) -> None:
         super().__init__(float)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What a defaultdict says of itself would hand the factory to __init__.
+        return Seconds, (), None, None, iter(self.items())
+
     def add(self, other: Mapping[str, float]) -> None:
         """Add another measurement, stage by stage."""
         for stage, seconds in other.items():

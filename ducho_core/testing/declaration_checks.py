@@ -147,7 +147,10 @@ def options_round_trip(case: PartCase) -> None:
             f" {spec_options(again)}",
         )
     if case.options is not None:
-        second, _ = case.build(builtins(case.options))
+        given = dict(builtins(case.options))
+        if case.found.run_options_type() is not None:
+            given |= builtins(case.run_options)
+        second, _ = case.build(given)
         expect(
             second == case.options,
             f"the options {case.options} are not the same when they are given as a recipe has"
