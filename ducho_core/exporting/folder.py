@@ -46,7 +46,7 @@ class Folder:
 
     def __init__(self, out: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         self.out = Path(os.path.realpath(out))
-        _check_target(self.out, Path(out), overwrite=overwrite)
+        check_target(out, overwrite=overwrite)
         self._files: list[str] = []
         self._items: list[_Items] = []
         self._map: IO[str] | None = None
@@ -194,7 +194,13 @@ class _Items:
             self._folder.note_name(self._keys, key, f"{self.where}/{name}")
 
 
-def _check_target(out: Path, given: Path, *, overwrite: bool) -> None:
+def check_target(given: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """See that a folder can take an export: absent, empty, or an earlier export.
+
+    Raises:
+        UsageError: something else is there, or something was added to an earlier export.
+    """
+    out = Path(os.path.realpath(given))
     inside = next((one for one in (out, *out.parents) if is_store(one)), None)
     if inside is not None:
         raise UsageError(f"{given} lies in the store {inside.name}: choose a folder outside it")
@@ -239,4 +245,4 @@ def _added(out: Path, files: set[str], items: dict[str, Any]) -> Iterator[str]:
                 yield full
 
 
-__all__ = ["Folder"]
+__all__ = ["Folder", "check_target"]
