@@ -21,6 +21,7 @@ _EXPORTS = {
     "build_model": "building",
     "pretrained_config": "building",
     "resolve_preprocessing": "preprocessing",
+    "timm_source": "sources",
 }
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ducho_timm.extractor import TimmExtractor
     from ducho_timm.options import ImageOptions, TimmOptions, TimmRunOptions
     from ducho_timm.preprocessing import resolve_preprocessing
-    from ducho_timm.sources import WeightsSource
+    from ducho_timm.sources import WeightsSource, timm_source
 
 __all__ = [
     "ImageOptions",
@@ -40,6 +41,7 @@ __all__ = [
     "build_model",
     "pretrained_config",
     "resolve_preprocessing",
+    "timm_source",
 ]
 
 

@@ -1,7 +1,8 @@
 """Image features from torchvision's classification models, for Ducho.
 
 What another plugin needs to bring weights of its own to a torchvision architecture is imported
-on first use: ``TorchvisionExtractor``, ``WeightsSource``, ``NodeCapture``.
+on first use: ``TorchvisionExtractor``, ``WeightsSource``, ``NodeCapture``, and the steps by which a
+network is built and its preprocessing settled.
 """
 
 from __future__ import annotations
@@ -17,14 +18,21 @@ _EXPORTS = {
     "TorchvisionOptions": "options",
     "TorchvisionRunOptions": "options",
     "WeightsSource": "sources",
+    "build_model": "building",
     "node_names": "graph",
+    "resolve_preprocessing": "preprocessing",
+    "torchvision_source": "sources",
+    "weights_entry": "registry",
 }
 
 if TYPE_CHECKING:
+    from ducho_torchvision.building import build_model
     from ducho_torchvision.extractor import TorchvisionExtractor
     from ducho_torchvision.graph import NodeCapture, node_names
     from ducho_torchvision.options import TorchvisionOptions, TorchvisionRunOptions
-    from ducho_torchvision.sources import WeightsSource
+    from ducho_torchvision.preprocessing import resolve_preprocessing
+    from ducho_torchvision.registry import weights_entry
+    from ducho_torchvision.sources import WeightsSource, torchvision_source
 
 __all__ = [
     "NodeCapture",
@@ -33,7 +41,11 @@ __all__ = [
     "TorchvisionRunOptions",
     "WeightsSource",
     "__version__",
+    "build_model",
     "node_names",
+    "resolve_preprocessing",
+    "torchvision_source",
+    "weights_entry",
 ]
 
 
