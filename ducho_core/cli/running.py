@@ -77,10 +77,10 @@ def extract_all(
             if not as_json:
                 for report in new:
                     emit(pending_summary(report) if dry_run else summary(report, store))
-    return _exit_code(reports, interruption, allow_failures=allow_failures), reports
+    return exit_code(reports, interruption, allow_failures=allow_failures), reports
 
 
-def _exit_code(
+def exit_code(
     reports: Sequence[Report], interruption: Interruption, *, allow_failures: bool
 ) -> int:
     if interruption.signal:
