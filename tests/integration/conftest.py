@@ -60,13 +60,15 @@ class Environment:
         )
 
 
+PIP = """\
+case "$1" in install|wheel) what="$1"; shift; set -- "$what" --no-index --no-build-isolation "$@";;
+esac
+exec "{python}" -m pip --disable-pip-version-check "$@"
+"""
 PROGRAMS = {
     "ducho": 'exec "{python}" -m ducho_core "$@"',
+    "pip": PIP,
     "pytest": 'exec "{python}" -m pytest "$@"',
-    "pip": (
-        'if [ "$1" = install ]; then shift; set -- install --no-index --no-build-isolation "$@"\n'
-        'fi\nexec "{python}" -m pip --disable-pip-version-check "$@"'
-    ),
 }
 
 

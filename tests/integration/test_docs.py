@@ -7,31 +7,40 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.examples import examples, run
+from demo.examples import examples, not_printed, run
+from ducho_core import hookspecs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = REPOSITORY / "README.md"
 DOCS = REPOSITORY / "docs"
-PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.glob("*.md"), *REPOSITORY.glob("plugins/*/*.md")])
+PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md"), *REPOSITORY.glob("plugins/*/*.md")])
+PLUGIN_PAGES = sorted((DOCS / "plugins").glob("*.md"))
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
-def run_all(pages: Iterable[Path], folder: Path) -> None:
+def run_all(
+    pages: Iterable[Path], folder: Path, programs: Path = Path(sys.executable).parent
+) -> None:
     for page in pages:
         for example in examples(page):
-            finished = run(example, folder, {"HF_HUB_OFFLINE": "1"}, capture=True)
+            finished = run(
+                example, folder, {"HF_HUB_OFFLINE": "1"}, capture=True, programs=str(programs)
+            )
+            output = finished.stdout + finished.stderr
             assert finished.returncode == example.status, (
                 f"{example}: {example.code}\nexit status {finished.returncode},"
-                f" not {example.status}\n{finished.stdout}{finished.stderr}"
+                f" not {example.status}\n{output}"
             )
+            missing = not_printed(example, output)
+            assert not missing, f"{example}: {example.code}\nlacks {missing}\n{output}"
 
 
 def test_the_readme_examples_run(shop: Path) -> None:
@@ -41,12 +50,28 @@ def test_the_readme_examples_run(shop: Path) -> None:
 
 
 def test_the_documentation_examples_run(shop: Path) -> None:
-    run_all([DOCS / f"{name}.md" for name in ("extract", "store", "plugins", "recipes")], shop)
+    run_all([DOCS / f"{name}.md" for name in ("extract", "store", "recipes")], shop)
+
+
+@pytest.mark.parametrize("page", PLUGIN_PAGES, ids=lambda page: page.name)
+def test_the_examples_about_plugins_run(
+    page: Path, shop: Path, new_environment: Callable[[], Any]
+) -> None:
+    if examples(page):
+        run_all([page], shop, new_environment().programs)
 
 
 def test_every_page_with_examples_is_run() -> None:
-    with_examples = {page.name for page in PAGES if examples(page)}
-    assert with_examples == {"README.md", "extract.md", "store.md", "plugins.md", "recipes.md"}
+    with_examples = {page for page in PAGES if examples(page)} - set(PLUGIN_PAGES)
+    assert {page.name for page in with_examples} == {
+        *("README.md", "extract.md", "store.md", "recipes.md")
+    }
+
+
+@pytest.mark.parametrize("hook", [name for name in vars(hookspecs) if name.startswith("ducho_")])
+def test_every_hook_has_a_page_with_an_example(hook: str) -> None:
+    page = DOCS / "plugins" / f"{hook.removeprefix('ducho_')}.md"
+    assert any(f"def {hook}()" in example.code for example in examples(page))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

@@ -138,7 +138,7 @@ def test_it_is_formatted_and_clean(workshop: Path, name: str) -> None:
 
 
 def test_a_wheel_of_it_holds_what_it_should(workshop: Path, environment, tmp_path: Path) -> None:
-    command = ["wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", tmp_path]
+    command = ["wheel", "-q", "--no-deps", "-w", tmp_path]
     built = environment.run("pip", *command, workshop / "ducho-colours", cwd=workshop)
     assert built.returncode == 0, built.stderr
     (path,) = tmp_path.glob("*.whl")
