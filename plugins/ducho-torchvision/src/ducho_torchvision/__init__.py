@@ -1,8 +1,8 @@
 """Image features from torchvision's classification models, for Ducho.
 
 What another plugin needs to bring weights of its own to a torchvision architecture is imported
-on first use: ``TorchvisionExtractor``, ``WeightsSource``, ``NodeCapture``, and the steps by which a
-network is built and its preprocessing settled.
+on first use: ``TorchvisionExtractor``, ``WeightsSource``, ``NodeCapture``, and the steps by which
+a network is built and its preprocessing settled.
 """
 
 from __future__ import annotations
