@@ -34,10 +34,16 @@ def install(session: nox.Session, *requirements: str) -> None:
     session.install("-c", "constraints.txt", *requirements)
 
 
+def with_extras(path: Path) -> str:
+    """A plugin's folder, with whatever it can use and does not need."""
+    extras = nox.project.load_toml(path / "pyproject.toml")["project"].get("optional-dependencies")
+    return f"{path}[{','.join(extras)}]" if extras else str(path)
+
+
 def install_project(session: nox.Session, *names: str, plugins: bool) -> None:
     """Install this repository in place, with all plugins or none, and some dependency groups."""
     install(session, *groups("backend", *names))
-    places = [CORE, *(str(path) for path in PLUGINS)] if plugins else [CORE]
+    places = [CORE, *(with_extras(path) for path in PLUGINS)] if plugins else [CORE]
     editable = [argument for place in places for argument in ("-e", place)]
     install(session, "--no-build-isolation", *editable)
 
