@@ -118,11 +118,10 @@ class ImageSide(Side):
 
     def size(self, data: Any) -> int:
         """Patches of an image."""
-        pixels = data["pixel_values"]
-        if pixels.ndim == 2:
-            return int(pixels.shape[0])
-        height, width = pixels.shape[-2:]
-        return max(1, (height // self._patch) * (width // self._patch))
+        shape: tuple[int, ...] = data["pixel_values"].shape
+        if len(shape) == 2:  # it is cut into patches already
+            return shape[0]
+        return max(1, (shape[-2] // self._patch) * (shape[-1] // self._patch))
 
     def run(self, batch: Sequence[Any]) -> Vectors:
         """One pass for each shape of image in the batch. See ``Side.run``."""
