@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ducho_core.distributions import Claim
 
 BUILT_IN = {
+    "convert-config": (
+        "ducho_core.cli.convert_config:convert_config",
+        "Turn a configuration of Ducho 2.0 into a recipe.",
+    ),
     "export": ("ducho_core.cli.export:export", "Write feature sets for another system."),
     "extract": ("ducho_core.cli.extract:extract", "Extract features into a store."),
     "fuse": ("ducho_core.cli.fuse:fuse", "Fuse feature sets into a new one."),

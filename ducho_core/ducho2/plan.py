@@ -42,17 +42,19 @@ class Fused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """One folder of arrays, ``FOLDER/BACKEND/MODEL/LAYER``.
+    """One folder of arrays, ``FOLDER/BACKEND/MODEL/LAYER``; the model may be several folders.
 
     Attributes:
         vectors: what is written.
         folder: the ``output_path``, below the current folder or absolute.
-        parts: the folders below it.
+        parts: backend, model and layer; the model's folders are joined by ``/``.
+        keys: the key columns.
     """
 
     vectors: Vectors | Fused
     folder: str
-    parts: tuple[str, ...]
+    parts: tuple[str, str, str]
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

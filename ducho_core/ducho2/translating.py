@@ -146,8 +146,15 @@ class _Translator:
             folder = self._fused_folder(section, model)
         else:
             folder = self._places.below(section.outputs[kind])
-        parts = (model.backend, *model_parts(model, whole=whole), layer)
-        branch = Branch(vectors=vectors, folder=folder, parts=parts)
+        parts = (model.backend, "/".join(model_parts(model, whole=whole)), layer)
+        keys = key_names(section)
+        branch = Branch(vectors=vectors, folder=folder, parts=parts, keys=keys)
+        if any(one.folder == folder and one.keys != keys for one in self._branches):
+            self._remarks.leave_out(
+                f"{section.path}.output_path",
+                f"{folder} would hold both items and reviews: give them folders of their own",
+            )
+            return
         same = [one for one in self._branches if (one.folder, one.parts) == (folder, parts)]
         if same:
             self._branches.remove(same[0])
@@ -185,9 +192,15 @@ def _device(config: Config, remarks: Remarks) -> str:
     return "auto" if first == 0 else f"cuda:{first}"
 
 
+def key_names(section: Section) -> tuple[str, ...]:
+    """The key columns of a section's feature sets."""
+    return ("user_id", "item_id") if len(section.keys) == 2 else ("item_id",)
+
+
 def _keys(section: Section) -> tuple[str, ...]:
-    names = ("item_id",) if len(section.keys) == 1 else ("user_id", "item_id")
-    return tuple(f"{name}={key}" for name, key in zip(names, section.keys, strict=True))
+    return tuple(
+        f"{name}={key}" for name, key in zip(key_names(section), section.keys, strict=True)
+    )
 
 
 def _input(section: Section) -> str:

@@ -1,0 +1,71 @@
+"""Ducho 2.0's demo configurations run from their YAML: its files, shapes and numbers."""
+
+from __future__ import annotations
+
+import pytest
+from ducho2_kit import IDS, PICTURED, arrays, close, of_clip, of_resnet, of_sentences, run
+
+# The settings of demos/demo_recsys/config.yml in sisinflab/Ducho, v2.0.2, one by one.
+STANDARD = """
+dataset_path: ./local/data/demo_recsys
+gpu list: 0
+
+visual:
+    items:
+        input_path: images
+        output_path: visual_embeddings
+        model: [
+               { model_name: ResNet50,  output_layers: avgpool, reshape: [224, 224], preprocessing: zscore, backend: torch},
+        ]
+
+textual:
+    items:
+        input_path: meta.tsv
+        item_column: asin
+        text_column: description
+        output_path: textual_embeddings
+        model: [
+            { model_name: sentence-transformers/all-mpnet-base-v2,  output_layers: 1, clear_text: False, backend: sentence_transformers},
+          ]
+"""
+CLIP = """
+dataset_path: ./local/data/demo_recsys
+gpu list: 0
+
+visual_textual:
+    items:
+        input_path: {visual: images, textual: meta.tsv}
+        item_column: asin
+        text_column: description
+        output_path: {visual: visual_embeddings, textual: textual_embeddings}
+        model: [
+            { model_name: openai/clip-vit-base-patch16, backend: transformers, output_layers: 1}
+        ]
+"""
+
+
+@pytest.mark.usefixtures("_weights")
+def test_resnet50_and_a_sentence_encoder(project, resnet, snapshot):
+    (project / "config.yml").write_text(STANDARD)
+    result = run("run", "config.yml")
+    data = project / "local/data/demo_recsys"
+    pictures = arrays(data / "visual_embeddings/torch/ResNet50/avgpool")
+    close(pictures, of_resnet(resnet[0], data), PICTURED)
+    assert pictures[IDS[0]].shape == (1, 2048)
+    texts = arrays(
+        data / "textual_embeddings/sentence_transformers/sentence-transformers/all-mpnet-base-v2/1"
+    )
+    close(texts, of_sentences(snapshot("sentence-transformers/all-mpnet-base-v2")), IDS)
+    said = "visual.items.model.0: the weights are ResNet50_Weights.IMAGENET1K_V2"
+    assert said in result.stderr
+    assert (project / "features/STORE.json").is_file()
+
+
+def test_clip(project, snapshot):
+    (project / "config.yml").write_text(CLIP)
+    run("run", "config.yml")
+    data = project / "local/data/demo_recsys"
+    images, texts = of_clip(snapshot("openai/clip-vit-base-patch16"), data)
+    place = "transformers/openai/clip-vit-base-patch16/1"
+    close(arrays(data / "visual_embeddings" / place), images, PICTURED)
+    close(arrays(data / "textual_embeddings" / place), texts, IDS)
