@@ -106,6 +106,7 @@ def _outcomes(case: PartCase, pattern: str, expected: dict[str, str]) -> Iterato
 
 def _case(registry: Registry, part: Found[Any], wanted: Wanted, folder: Path) -> PartCase | None:
     """What the checks are held against; None where there are none for such a part."""
+    from ducho_core.testing.exporter_case import ExporterCase
     from ducho_core.testing.extractor_case import TOLERANCE, ExtractorCase
     from ducho_core.testing.fuser_case import TOLERANCE as FUSER_TOLERANCE
     from ducho_core.testing.fuser_case import FuserCase
@@ -122,23 +123,34 @@ def _case(registry: Registry, part: Found[Any], wanted: Wanted, folder: Path) ->
             tolerance=TOLERANCE if wanted.tolerance is None else wanted.tolerance,
             registry=registry,
         )
-        # What a user has to mend, such as a model that is not named, is said once.
-        try:
-            _ = case.resolved
-        except UsageError:
-            raise
-        except Exception:  # noqa: BLE001 - the checks say what is wrong with it
-            return case
-        return case
+        return _opened(case)
     if kind == "loader":
         source = wanted.source or _drawn(part, folder)
         return LoaderCase(part.canonical, source, options, registry=registry)
     if kind == "fuser":
         tolerance = FUSER_TOLERANCE if wanted.tolerance is None else wanted.tolerance
-        return FuserCase(part.canonical, options, tolerance=tolerance, registry=registry)
+        return _opened(FuserCase(part.canonical, options, tolerance=tolerance, registry=registry))
+    if kind == "exporter":
+        return _opened(ExporterCase(part.canonical, options, registry=registry))
     if wanted.name == part.canonical:
         raise UsageError(f"{part.canonical} is an {kind}, and there are no checks for one")
     return None
+
+
+def _opened(case: Any) -> PartCase:
+    """The case, once it is known that the user has given it what it needs.
+
+    Raises:
+        UsageError: something is missing, such as a model; said once and not by each check.
+    """
+    try:
+        _ = case.resolved if case.kind == "extractor" else case.open()
+    except UsageError:
+        raise
+    except Exception:  # noqa: BLE001, S110 - the checks say what else is wrong with it
+        pass
+    opened: PartCase = case
+    return opened
 
 
 def _drawn(part: Found[Any], folder: Path) -> str:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 _EXPORTS = {
     "Check": "checks",
     "CheckFailed": "checks",
+    "ExporterCase": "exporter_case",
+    "ExporterConformance": "conformance",
     "ExtractorCase": "extractor_case",
     "ExtractorConformance": "conformance",
     "FuserCase": "fuser_case",
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
     from ducho_core.testing.catalogue import SmallCatalogue, draw_catalogue
     from ducho_core.testing.checks import Check, CheckFailed, NotApplicable, all_checks
     from ducho_core.testing.conformance import (
+        ExporterConformance,
         ExtractorConformance,
         FuserConformance,
         LoaderConformance,
     )
+    from ducho_core.testing.exporter_case import ExporterCase
     from ducho_core.testing.extractor_case import ExtractorCase
     from ducho_core.testing.fuser_case import FuserCase
     from ducho_core.testing.items import catalogue_items
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Check",
     "CheckFailed",
+    "ExporterCase",
+    "ExporterConformance",
     "ExtractorCase",
     "ExtractorConformance",
     "FuserCase",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from ducho_core.testing.checks import all_checks
+from ducho_core.testing.exporter_case import ExporterCase
 from ducho_core.testing.extractor_case import TOLERANCE, ExtractorCase
 from ducho_core.testing.fuser_case import TOLERANCE as FUSER_TOLERANCE
 from ducho_core.testing.fuser_case import FuserCase
@@ -207,5 +208,39 @@ class FuserConformance(_Conformance):
 
     @_each("fuser")
     def test_contract(self, check: Check, case: FuserCase) -> None:
+        """One rule."""
+        self._run(check, case)
+
+
+class ExporterConformance(_Conformance):
+    """The contract of an exporter, a test a rule.
+
+    Set ``plugin`` and define ``read``; the embeddings that are exported are drawn at random.
+
+    Attributes:
+        dims: length of the vectors of each input; two inputs, or one where it takes no more,
+            where None.
+    """
+
+    kind = "exporter"
+    dims: ClassVar[Sequence[int] | None] = None
+
+    read: ClassVar[Any] = None
+    """``staticmethod`` that reads what was written, best with the other system itself: given
+    the folder, of each input by its label a mapping of key to vector; a key is a tuple of
+    texts. None leaves the files' content unchecked."""
+
+    @pytest.fixture
+    def case(self, options: Any) -> ExporterCase:
+        """What the checks are held against."""
+        cls = type(self)
+        shared: ExporterCase = cls._shared(
+            dict(options),
+            lambda: ExporterCase(cls.plugin, options, dims=cls.dims, read=cls.read),
+        )
+        return shared
+
+    @_each("exporter")
+    def test_contract(self, check: Check, case: ExporterCase) -> None:
         """One rule."""
         self._run(check, case)

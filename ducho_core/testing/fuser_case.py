@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ducho_core.fuser import Fuser, Missing, Vectors
     from ducho_core.registry import Registry
+    from ducho_core.specs import FuserSpec
 
 ROWS = 101
 TOLERANCE = 1e-6
@@ -36,8 +37,8 @@ class FuserCase(PartCase):
     Args:
         plugin: PLUGIN/NAME, or NAME where one plugin has it.
         options: as ``-o`` would give them.
-        dims: length of the vectors of each input; two of 8 for a row fuser, else one, where
-            not given.
+        dims: length of the vectors of each input; two of 8 for a row fuser, else one, unless
+            its spec wants more or fewer, where not given.
         keys: the key columns; ``item_id``, and ``slot`` for a group fuser, where not given.
         missing: the policy for missing rows; with ``zero`` and ``mean`` some are filled in.
         tolerance: how far a row may lie from itself in another batch, relative to its length.
@@ -73,7 +74,9 @@ class FuserCase(PartCase):
         """Length of the vectors of each input."""
         if self._dims is not None:
             return tuple(self._dims)
-        return (8, 8) if issubclass(self.implementation, RowFuser) else (8,)
+        count = 2 if issubclass(self.implementation, RowFuser) else 1
+        spec: FuserSpec = self.found.spec
+        return (8,) * max(spec.fewest, min(count, spec.most or count))
 
     @property
     def keys(self) -> tuple[str, ...]:

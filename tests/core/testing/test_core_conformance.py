@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ducho_core import Binding, extract
+from ducho_core.store import tensors
 from ducho_core.testing import (
+    ExporterConformance,
     ExtractorConformance,
     FuserConformance,
     LoaderConformance,
@@ -35,6 +39,67 @@ def letters(drawn: SmallCatalogue) -> Path:
         table.write_text("item_id\ttext\n" + rows, "utf-8")
         extract(table, "wrong/right", store=store, name="letters")
     return store
+
+
+LABELS = ("model-0", "model-1")
+
+
+def by_key(keys, values, present=None):
+    """The rows of a matrix that are there, by key."""
+    there = np.ones(len(keys), bool) if present is None else np.asarray(present, bool)
+    return {
+        key: row for key, row, real in zip(map(tuple, keys), values, there, strict=True) if real
+    }
+
+
+def read_npy(folder: Path):
+    keys = [[one] for one in json.loads((folder / "ids.json").read_text("utf-8"))]
+    return {
+        label: by_key(
+            keys,
+            np.load(folder / f"{label}.npy"),
+            np.load(path) if (path := folder / f"{label}.present.npy").exists() else None,
+        )
+        for label in LABELS
+    }
+
+
+def read_safetensors(folder: Path):
+    keys = [[one] for one in json.loads((folder / "ids.json").read_text("utf-8"))]
+    found = tensors.load((folder / "features.safetensors").read_bytes())
+    return {label: by_key(keys, found[label], found.get(f"{label}.present")) for label in LABELS}
+
+
+def read_parquet(folder: Path):
+    table = pq.read_table(folder / "features.parquet").to_pydict()
+    keys = [[one] for one in table["item_id"]]
+    return {label: by_key(keys, table[label], table.get(f"{label}.present")) for label in LABELS}
+
+
+def read_csv(folder: Path):
+    with (folder / "features.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    keys = [[row["item_id"]] for row in rows]
+    found = {}
+    for label, dim in zip(LABELS, (5, 3), strict=True):
+        values = [[float(row[f"{label}_{at}"]) for at in range(dim)] for row in rows]
+        present = [row.get(f"{label}_present", "true") == "true" for row in rows]
+        found[label] = by_key(keys, values, present)
+    return found
+
+
+def read_ducho2(folder: Path):
+    encoded = {}
+    if (folder / "ids.tsv").exists():
+        with (folder / "ids.tsv").open(encoding="utf-8", newline="") as file:
+            encoded = {row["file"]: row["item_id"] for row in csv.DictReader(file, delimiter="\t")}
+    found = {}
+    for label, place in zip(LABELS, ("torch/resnet/avgpool", "hf/bert/mean"), strict=True):
+        found[label] = {}
+        for path in (folder / place).iterdir():
+            key = encoded.get(f"{place}/{path.name}", path.stem)
+            found[label][(key,)] = np.load(path)[0]
+    return found
 
 
 class TestHash(ExtractorConformance):
@@ -200,3 +265,36 @@ class TestPool(FuserConformance):
 
 class TestShuffle(FuserConformance):
     plugin = "core/shuffle"
+
+
+class TestNpy(ExporterConformance):
+    plugin = "core/npy"
+    read = staticmethod(read_npy)
+
+
+class TestSafetensors(ExporterConformance):
+    plugin = "core/safetensors"
+    read = staticmethod(read_safetensors)
+
+
+class TestParquetTable(ExporterConformance):
+    plugin = "core/parquet"
+    read = staticmethod(read_parquet)
+
+
+class TestCsv(ExporterConformance):
+    plugin = "core/csv"
+    read = staticmethod(read_csv)
+
+    @pytest.fixture
+    def options(self) -> dict[str, object]:
+        return {"separator": "tab"}
+
+
+class TestDucho2(ExporterConformance):
+    plugin = "core/ducho2"
+    read = staticmethod(read_ducho2)
+
+    @pytest.fixture
+    def options(self) -> dict[str, object]:
+        return {"folders": "torch/resnet/avgpool,hf/bert/mean"}

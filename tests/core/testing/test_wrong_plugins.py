@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ducho_core.registry import Registry
-from ducho_core.testing import ExtractorCase, FuserCase, LoaderCase, all_checks
+from ducho_core.testing import ExporterCase, ExtractorCase, FuserCase, LoaderCase, all_checks
 from ducho_core.testing.checks import KINDS
 from ducho_core.testing.running import Outcome, run_check
 
@@ -49,6 +49,10 @@ def case(tmp_path: Path):
             made.append(LoaderCase(name, source, rows=len(REPEATED)))
         elif kind == "fuser":
             made.append(FuserCase(name))
+        elif kind == "exporter":
+            from ducho_wrong.exporters import read
+
+            made.append(ExporterCase(name, read=read))
         return made[-1]
 
     yield make

@@ -101,3 +101,21 @@ FUSERS = {
     "keeps-are-keys": "KeepsTheSlot",
     "no-network-needed": "AsksAHost",
 }
+
+EXPORTERS = {
+    "right": "Right",
+    "open-writes-nothing": "WritesAtOpen",
+    "notes-are-told": "SaysNothing",
+    "notes-are-told-remarks": "OneRemark",
+    "notes-are-told-files": "WritesNothing",
+    "carries-its-keys": "ItemsAlone",
+    "ids-stay-inside": "MakesPaths",
+    "ids-stay-inside-named": "RefusesVaguely",
+    "deterministic": "NamesTheTime",
+    "inputs-left-alone": "Normalises",
+    "reads-back": "DropsABatch",
+    "reads-back-keys": "CutsIds",
+    "reads-back-numbers": "Rounds",
+    "files-name-no-place": "NamesItsFolder",
+    "no-network-needed": "AsksAHost",
+}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ducho_core import ExtractorSpec, FuserSpec, LoaderSpec, hookimpl
+from ducho_core import ExporterSpec, ExtractorSpec, FuserSpec, LoaderSpec, hookimpl
 from ducho_wrong import declared
-from ducho_wrong.names import EXTRACTORS, FUSERS, LOADERS
+from ducho_wrong.names import EXPORTERS, EXTRACTORS, FUSERS, LOADERS
 
 
 @hookimpl
@@ -49,3 +49,18 @@ def ducho_fusers():
         for name, implementation in FUSERS.items()
     ]
     return specs + declared.others(FuserSpec, "ducho_wrong.fusers:Right")
+
+
+@hookimpl
+def ducho_exporters():
+    specs = [
+        ExporterSpec(
+            name=name,
+            summary=f"wrong: {name}",
+            implementation=f"ducho_wrong.exporters:{implementation}",
+            options="ducho_wrong.options:Options",
+            keys=("user_id", "item_id", "slot"),
+        )
+        for name, implementation in EXPORTERS.items()
+    ]
+    return specs + declared.others(ExporterSpec, "ducho_wrong.exporters:Right")
