@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import torch
-from ducho_torch import memory_errors
+from ducho_torch import memory_errors, pack_linears
 
 from ducho_core import UsageError
 from ducho_hf.encoder import load_checkpoint, tower_config, tower_modules
@@ -99,7 +99,9 @@ def load_towers(
                 f" ({', '.join(used[:3])}{', ...' if len(used) > 3 else ''}); is it the whole"
                 " model?"
             )
-        return model.eval().requires_grad_(False).to(device)  # noqa: FBT003
+        model = model.eval().requires_grad_(False).to(device)  # noqa: FBT003
+        pack_linears(model, precision, device)
+        return model
 
 
 class TowerOutputs:
