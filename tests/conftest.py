@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from demo.catalogue import write
+
+pytest_plugins = ["ducho_core.testing.fixtures"]
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -39,38 +38,3 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(drawn: Path, tmp_path: Path) -> Path:
     """A copy of the demo's catalogue that a test may change."""
     return shutil.copytree(drawn, tmp_path / "shop")
-
-
-class Ducho(Protocol):
-    """Runs the command line in a process of its own."""
-
-    def __call__(
-        self, *arguments: str, cwd: Path, env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run ``ducho`` with arguments; stdout and stderr are captured."""
-
-
-@pytest.fixture
-def ducho() -> Ducho:
-    """The installed ``ducho`` program."""
-
-    def run(
-        *arguments: str, cwd: Path, env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [program(), *arguments],
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-    return run
-
-
-def program() -> str:
-    """Path of the ``ducho`` program that belongs to this Python."""
-    return str(Path(sys.executable).parent / "ducho")
