@@ -6,6 +6,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from demo.examples import examples, not_printed, run
 from ducho_core import hookspecs
+from ducho_core.plugin_index import read_index
+from ducho_core.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -105,3 +108,18 @@ def test_every_distribution_carries_the_same_licence() -> None:
     copies = list(REPOSITORY.glob("plugins/*/LICENSE"))
     assert len(copies) == len(list(REPOSITORY.glob("plugins/*/pyproject.toml")))
     assert all(copy.read_text(encoding="utf-8") == licence for copy in copies)
+
+
+def test_the_index_lists_every_plugin_of_this_repository() -> None:
+    entries = {entry.name: entry for entry in read_index(DOCS / "plugins" / "index.toml")}
+    registry = Registry.discover()
+    installed = {record.name for record in registry.plugins()}
+    for path in sorted(REPOSITORY.glob("plugins/*/pyproject.toml")):
+        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+        for name in project.get("entry-points", {}).get("ducho", {}):
+            assert name in entries, f"{name} is not in docs/plugins/index.toml"
+            assert entries[name].distribution == project["name"]
+            assert entries[name].licence == project["license"]
+            if name in installed:
+                offered = sorted(one.canonical for one in registry.specs(name))
+                assert sorted(entries[name].offers) == offered
