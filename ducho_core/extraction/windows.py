@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ducho_core.catalogue import InputField
     from ducho_core.loader import Loader
 
-WINDOW_ROWS = 32_768
+WINDOW_ROWS = 16_384
 WINDOW_BYTES = 32 * 2**20
 
 
