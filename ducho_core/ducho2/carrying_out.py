@@ -14,7 +14,7 @@ from ducho_core.ducho2.tree import (
     export_options,
     grouped,
 )
-from ducho_core.errors import DuchoError, UsageError
+from ducho_core.errors import DuchoError, PluginNotFoundError, UsageError
 from ducho_core.exporting.folder import check_target
 from ducho_core.exporting.request import ExportRequest
 from ducho_core.exporting.session import Export
@@ -68,6 +68,7 @@ class CarryingOut:
         self._interruption = interruption
         self._sets: dict[tuple[int, tuple[str, ...]], str | None] = {}
         self._fused: dict[Fused, str] = {}
+        _check_installed(plan, registry)
         self._sessions = [self._session(one) for one in plan.extractions]
         for folder, branches in grouped(plan.branches).items():
             self._check_folder(folder, branches)
@@ -139,7 +140,7 @@ class CarryingOut:
     def _name(self, vectors: Vectors) -> str | None:
         """``FINGERPRINT:OUTPUT`` of an embedding; None where its set has no row."""
         found = self._sets.get((vectors.extraction, vectors.requires))
-        return f"{found}:{vectors.output}" if found else None
+        return vectors.of(found) if found else None
 
     def _branch_name(self, branch: Branch) -> str | None:
         vectors = branch.vectors
@@ -195,6 +196,23 @@ class CarryingOut:
                     f"{folder} holds {'/'.join(earlier.parts)} with the keys {', '.join(keys)},"
                     f" not {', '.join(branches[0].keys)}: write to another output_path"
                 )
+
+
+def _check_installed(plan: Plan, registry: Registry) -> None:
+    """See that every plugin is there.
+
+    Raises:
+        PluginNotFoundError: some are not; with the one command that installs them all.
+    """
+    known = {record.name for record in registry.plugins()}
+    lacking: dict[str, str] = {}
+    for extraction in plan.extractions:
+        if extraction.request.plugin.partition("/")[0] not in known:
+            lacking.setdefault(extraction.request.plugin, extraction.path)
+    if lacking:
+        needs = ", ".join(f"{path} needs {plugin}" for plugin, path in lacking.items())
+        names = sorted({f"ducho-{plugin.partition('/')[0]}" for plugin in lacking})
+        raise PluginNotFoundError(f"not installed: {needs}", f"pip install {' '.join(names)}")
 
 
 @contextmanager

@@ -17,12 +17,16 @@ class Vectors:
     Attributes:
         extraction: its position in the plan's extractions.
         requires: the inputs of its feature set.
-        output: the output's name.
+        output: the output's name; empty for the set's only one.
     """
 
     extraction: int
     requires: tuple[str, ...]
     output: str
+
+    def of(self, name: str) -> str:
+        """``NAME:OUTPUT``, given what the feature set is called."""
+        return f"{name}:{self.output}" if self.output else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

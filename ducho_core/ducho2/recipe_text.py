@@ -71,7 +71,7 @@ def set_names(plan: Plan) -> dict[Vectors, str]:
     for vectors in _vectors(plan):
         kinds.setdefault(vectors.extraction, set()).add(vectors.requires)
     return {
-        one: f"{_set_name(plan, one, several=len(kinds[one.extraction]) > 1)}:{one.output}"
+        one: one.of(_set_name(plan, one, several=len(kinds[one.extraction]) > 1))
         for one in _vectors(plan)
     }
 

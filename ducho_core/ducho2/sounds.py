@@ -39,20 +39,9 @@ TORCHAUDIO = {
 """Name in torchaudio.pipelines to hub id."""
 
 
-def sound_model(model: Model, remarks: Remarks) -> Translated | None:
-    """Translate one model; None where nothing of it can be done."""
-    name = model.name
-    if model.backend == "torch":
-        known = TORCHAUDIO.get(name.upper())
-        if known is None:
-            remarks.leave_out(
-                f"{model.path}.model_name",
-                f"torchaudio's {name} is not on the Hugging Face hub with the same weights"
-                f"{did_you_mean(name, TORCHAUDIO)}; there are {', '.join(TORCHAUDIO)}",
-            )
-            return None
-        remarks.say(f"{model.path}.model_name", f"torchaudio's {name} is {known} on the hub")
-        name = known
+def sound_models(model: Model, remarks: Remarks) -> list[Translated]:
+    """Translate one model: layers counted from the end are extracted one by one."""
+    name = _hub_name(model, remarks) if model.backend == "torch" else model.name
     layers: list[int] = []
     for layer in model.layers:
         if isinstance(layer, int) or layer.lstrip("-").isdecimal():
@@ -61,15 +50,38 @@ def sound_model(model: Model, remarks: Remarks) -> Translated | None:
             remarks.leave_out(
                 f"{model.path}.output_layers", f"{layer!r} is not the number of a layer"
             )
-    if not layers:
-        return None
+    if not layers or name is None:
+        return []
     remarks.say(
         f"{model.path}.output_layers",
         "a sound has a vector for each frame, of which a recommender needs one for each item:"
         " their mean is taken; Ducho 2.0 does not run audio at all",
     )
-    return Translated(
-        plugin="audio/encoder",
-        options={"model": name, "layers": tuple(layers), "pooling": ("mean",)},
-        outputs=tuple((str(layer), f"layer{layer}_mean") for layer in layers),
-    )
+    counted = [layer for layer in layers if layer >= 0]
+    groups = [counted] if counted else []
+    groups += [[layer] for layer in layers if layer < 0]
+    return [
+        Translated(
+            plugin="audio/encoder",
+            options={"model": name, "layers": tuple(group), "pooling": ("mean",)},
+            # Which layer one counted from the end is, only the model's files tell.
+            outputs=tuple(
+                (str(layer), f"layer{layer}_mean" if layer >= 0 else "") for layer in group
+            ),
+        )
+        for group in groups
+    ]
+
+
+def _hub_name(model: Model, remarks: Remarks) -> str | None:
+    where = f"{model.path}.model_name"
+    known = TORCHAUDIO.get(model.name.upper())
+    if known is None:
+        remarks.leave_out(
+            where,
+            f"torchaudio's {model.name} is not on the Hugging Face hub with the same weights"
+            f"{did_you_mean(model.name, TORCHAUDIO)}; there are {', '.join(TORCHAUDIO)}",
+        )
+    else:
+        remarks.say(where, f"torchaudio's {model.name} is {known} on the hub")
+    return known

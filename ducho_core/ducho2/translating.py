@@ -10,7 +10,7 @@ from ducho_core.ducho2.pairs import pair_models
 from ducho_core.ducho2.pictures import picture_model
 from ducho_core.ducho2.places import Places, model_parts, say_dotted
 from ducho_core.ducho2.plan import Branch, Extraction, Fused, Plan, Vectors
-from ducho_core.ducho2.sounds import sound_model
+from ducho_core.ducho2.sounds import sound_models
 from ducho_core.ducho2.texts import text_model
 from ducho_core.extraction.request import ExtractionRequest
 
@@ -74,14 +74,7 @@ class _Translator:
                     section.path, "each file's name is its key, as in Ducho 2.0, not a pair of ids"
                 )
         for model in section.models:
-            translated: Translated | None
-            if section.modality == "visual":
-                translated = picture_model(model, self._places, remarks)
-            elif section.modality == "textual":
-                translated = text_model(model, remarks)
-            else:
-                translated = sound_model(model, remarks)
-            if translated is not None:
+            for translated in self._translated(section, model):
                 number = self._extraction(section, model, source, translated)
                 whole = section.modality == "textual"
                 for layer, output in translated.outputs:
@@ -89,6 +82,15 @@ class _Translator:
                         extraction=number, requires=(_input(section),), output=output
                     )
                     self._branch(section, section.modality, model, layer, vectors, whole=whole)
+
+    def _translated(self, section: Section, model: Model) -> list[Translated]:
+        if section.modality == "audio":
+            return sound_models(model, self._remarks)
+        if section.modality == "visual":
+            found = picture_model(model, self._places, self._remarks)
+        else:
+            found = text_model(model, self._remarks)
+        return [found] if found is not None else []
 
     def _pairs(self, section: Section) -> None:
         """A section of pictures and texts: both towers in one extraction."""

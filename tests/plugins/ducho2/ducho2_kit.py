@@ -69,10 +69,10 @@ def of_resnet(network, data, size=(224, 224)):
         return extractor(pixels)["out"].numpy().reshape(len(pixels), -1)
 
 
-def of_sentences(folder):
+def of_sentences(folder, texts=TEXTS):
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(folder, device="cpu").encode(list(TEXTS))
+    return SentenceTransformer(folder, device="cpu").encode(list(texts))
 
 
 def of_clip(folder, data):

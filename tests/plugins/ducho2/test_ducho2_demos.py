@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from ducho2_kit import IDS, PICTURED, arrays, close, of_clip, of_resnet, of_sentences, run
+from safetensors.torch import save_file
+
+from ducho_core import file_digest
+
+# ruff: noqa: E501
 
 # The settings of demos/demo_recsys/config.yml in sisinflab/Ducho, v2.0.2, one by one.
 STANDARD = """
@@ -28,6 +34,7 @@ textual:
             { model_name: sentence-transformers/all-mpnet-base-v2,  output_layers: 1, clear_text: False, backend: sentence_transformers},
           ]
 """
+FINE_TUNED = STANDARD.replace("ResNet50,", "./demos/demo_recsys/MMFashion.pt,")
 CLIP = """
 dataset_path: ./local/data/demo_recsys
 gpu list: 0
@@ -69,3 +76,39 @@ def test_clip(project, snapshot):
     place = "transformers/openai/clip-vit-base-patch16/1"
     close(arrays(data / "visual_embeddings" / place), images, PICTURED)
     close(arrays(data / "textual_embeddings" / place), texts, IDS)
+
+
+def test_a_fine_tuned_resnet50_and_a_sentence_encoder(project, resnet, snapshot):
+    file = project / "demos/demo_recsys/MMFashion.pt"
+    file.parent.mkdir(parents=True)
+    torch.save(resnet[1], file)
+    (project / "config.yml").write_text(FINE_TUNED)
+    refused = run("run", "config.yml", code=2)
+    digest = file_digest(str(file))
+    flag = "--visual.items.model.0.options.sha256"
+    assert "visual.items.model.0: MMFashion.pt is a pickle" in refused.stderr
+    assert f"-o sha256={digest}" in refused.stderr
+    assert "--visual.items.model.0.options.NAME=VALUE" in refused.stderr
+    data = project / "local/data/demo_recsys"
+    assert not (data / "visual_embeddings").exists()
+    run("run", "config.yml", f"{flag}={digest}")
+    pictures = arrays(data / "visual_embeddings/torch/MMFashion/avgpool")
+    close(pictures, of_resnet(resnet[1], data), PICTURED)
+    assert pictures[IDS[0]].shape == (1, 2048)
+    texts = arrays(
+        data / "textual_embeddings/sentence_transformers/sentence-transformers/all-mpnet-base-v2/1"
+    )
+    close(texts, of_sentences(snapshot("sentence-transformers/all-mpnet-base-v2")), IDS)
+
+
+def test_the_fine_tuned_resnet50_as_safetensors_beside_the_pickle(project, resnet):
+    file = project / "demos/demo_recsys/MMFashion.safetensors"
+    file.parent.mkdir(parents=True)
+    save_file(resnet[1].state_dict(), file)
+    (project / "config.yml").write_text(FINE_TUNED.partition("textual:")[0])
+    flag = "--visual.items.model.0.options.architecture"
+    result = run("run", "config.yml", f"{flag}=torchvision:resnet50")
+    assert "MMFashion.safetensors is taken in place of" in result.stderr
+    data = project / "local/data/demo_recsys"
+    pictures = arrays(data / "visual_embeddings/torch/MMFashion/avgpool")
+    close(pictures, of_resnet(resnet[1], data), PICTURED)
