@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from ducho_torch import PickleRefusedError, find_state, load_weights
-from torch import nn
 
 from ducho_core import UsageError
-from ducho_custom.reading import load_pinned
+from ducho_custom.reading import load_pinned, network_in
 from ducho_custom.trust import check_pin, container, read_pinned, refusal
 
 if TYPE_CHECKING:
@@ -117,16 +116,10 @@ def _state(loaded: Any, key: str | None, name: str, remarks: list[str]) -> dict[
             )
             raise UsageError(f"--key {key}: {name} has no {part!r} there; {what}")
         loaded = loaded[part]
-    if isinstance(loaded, Mapping):
-        modules = {
-            str(one): value for one, value in loaded.items() if isinstance(value, nn.Module)
-        }
-        if len(modules) == 1:
-            ((under, loaded),) = modules.items()
-            remarks.append(f"the network is under {under!r}")
-    if isinstance(loaded, nn.Module):
-        remarks.append(f"the weights of a whole network, {type(loaded).__name__}")
-        loaded = loaded.state_dict()
+    network = network_in(loaded)
+    if network is not None:
+        remarks.append(f"took the weights of a whole network, {type(network).__name__}")
+        loaded = network.state_dict()
     if isinstance(loaded, Mapping):
         dropped = [
             str(one) for one, value in loaded.items() if not isinstance(value, torch.Tensor)

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ducho_hf import ModelOptions, load_tokenizer, locate, text_limit
 from ducho_timm import resolve_preprocessing
 from ducho_torch import Precision, prepare_model, resolve_device, resolve_precision
-from torch import nn
 
 from ducho_core import Extractor, Resolved, UsageError
 from ducho_custom.factory import find_factory
 from ducho_custom.filling import Gaps, fill
 from ducho_custom.forms import Form, modality, native_dtype
 from ducho_custom.networks import ModuleNetwork, TextNetwork
-from ducho_custom.reading import Weights, load_pinned
+from ducho_custom.reading import Weights, load_pinned, network_in
 from ducho_custom.trust import read_pinned
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ducho_core import ResolveContext
     from ducho_custom.options import CustomOptions, CustomRunOptions
 
@@ -167,15 +168,13 @@ class PickledForm(ModuleForm):
         """Read the file once, compare it with the pin, load those bytes."""
         assert self.pin is not None
         loaded = load_pinned(self.path, read_pinned(self.path, self.pin))
-        if isinstance(loaded, dict):
-            modules = [value for value in loaded.values() if isinstance(value, nn.Module)]
-            loaded = modules[0] if len(modules) == 1 else loaded
-        if not isinstance(loaded, nn.Module):
+        network = network_in(loaded)
+        if network is None:
             raise UsageError(
                 f"{self.file} holds {type(loaded).__name__}, no network: say what network its"
                 " weights are for, with -o architecture=... or -o factory=..."
             )
-        return loaded, Gaps(source=self.file)
+        return network, Gaps(source=self.file)
 
     def remarks(self) -> tuple[str, ...]:
         """That the file runs code."""

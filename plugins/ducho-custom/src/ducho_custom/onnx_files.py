@@ -95,7 +95,7 @@ def read_onnx(path: str, content: bytes | None = None) -> OnnxFile:
 
 
 def expose(proto: Any, layers: Sequence[str], path: str) -> tuple[str, ...]:
-    """Make some tensors of a graph its only outputs.
+    """Make some tensors of a graph its only outputs, and leave out what they do not need.
 
     Args:
         proto: the model; changed in place.
@@ -117,7 +117,37 @@ def expose(proto: Any, layers: Sequence[str], path: str) -> tuple[str, ...]:
     del graph.output[:]
     for name in dict.fromkeys(names):
         graph.output.append(typed.get(name) or onnx.ValueInfoProto(name=name))
+    _prune(graph, set(names))
     return names
+
+
+def _prune(graph: Any, needed: set[str]) -> None:
+    """Drop the nodes and weights that no needed tensor comes from: onnxruntime would run them."""
+    kept = []
+    for node in reversed(graph.node):  # a graph's nodes are in the order of their running
+        if needed.isdisjoint(node.output):
+            continue
+        kept.append(node)
+        needed.update(_taken(node))
+    kept.reverse()
+    unused = {tensor.name for tensor in graph.initializer} - needed
+    weights = [tensor for tensor in graph.initializer if tensor.name not in unused]
+    inputs = [value for value in graph.input if value.name not in unused]
+    parts = ((graph.node, kept), (graph.initializer, weights), (graph.input, inputs))
+    for part, left in parts:
+        copies = [one.__class__.FromString(one.SerializeToString()) for one in left]
+        del part[:]
+        part.extend(copies)
+
+
+def _taken(node: Any) -> Iterator[str]:
+    """Names of the tensors that a node takes, its subgraphs included."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield from _taken(inner)
+            yield from (value.name for value in graph.output)
 
 
 def _tensor_name(layer: str, own: dict[str, Any], made: list[str], path: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from ducho_torch import (
@@ -20,9 +21,6 @@ from torch import nn
 
 from ducho_core import UsageError
 from ducho_custom.trust import container, read_pinned, refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +107,17 @@ def read_state(path: str, pin: str | None) -> dict[str, torch.Tensor]:
             raise refusal(path, container(path)) from error
     name = os.path.basename(path)
     loaded = load_pinned(path, content)
-    state = loaded.state_dict() if isinstance(loaded, nn.Module) else loaded
-    return find_state(state, source=name)
+    network = network_in(loaded)
+    return find_state(loaded if network is None else network.state_dict(), source=name)
+
+
+def network_in(loaded: Any) -> nn.Module | None:
+    """The network that was pickled, by itself or as the only one of a checkpoint."""
+    if isinstance(loaded, nn.Module):
+        return loaded
+    values = loaded.values() if isinstance(loaded, Mapping) else ()
+    networks = [value for value in values if isinstance(value, nn.Module)]
+    return networks[0] if len(networks) == 1 else None
 
 
 def load_pinned(path: str, content: bytes) -> Any:

@@ -51,7 +51,8 @@ class ScriptProgram(Program):
 class ExportedProgram(Program):
     """A program of torch.export: its outputs, or the modules that it was made of.
 
-    A module that the program calls several times is there as NAME, NAME@1, and so on.
+    Of a module that is called several times the last call is given; where the calls do different
+    things, they are NAME, NAME@1, and so on.
 
     Args:
         path: the file, for messages.

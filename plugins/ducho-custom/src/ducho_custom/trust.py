@@ -70,8 +70,9 @@ def refusal(path: str, kind: Container) -> UsageError:
         if kind != "exported"
         else ""
     )
+    what = _WHAT.get(kind, _WHAT["checkpoint"])
     return UsageError(
-        f"{name} is {_WHAT[kind]}, which can run any code when it is loaded, and is refused.\n"
+        f"{name} is {what}, which can run any code when it is loaded, and is refused.\n"
         "  Safe are .safetensors files, state dicts that torch reads with weights_only, and"
         " .onnx files.\n"
         f"{convert}"
