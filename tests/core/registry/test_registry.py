@@ -221,8 +221,8 @@ def test_a_bare_name_resolves_where_exactly_one_plugin_has_it(plugin):
         registry.fuser("godo-only")
     with pytest.raises(PluginNotFoundError, match="there are: core/local"):
         registry.engine("nothing")
-    with pytest.raises(PluginNotFoundError, match="exporter 'csv'"):
-        registry.exporter("csv")
+    with pytest.raises(PluginNotFoundError, match="exporter 'abacus'"):
+        registry.exporter("abacus")
 
 
 def test_a_bare_name_that_two_plugins_have_is_refused_with_both_full_names(plugin):

@@ -90,7 +90,7 @@ def test_random_weights_are_named_as_such() -> None:
 def test_without_a_model_three_good_ones_are_named_with_sizes() -> None:
     with pytest.raises(UsageError, match=r"--model NAME") as caught:
         resolve()
-    assert str(caught.value).count(" MB ") == 3
+    assert str(caught.value).count(" MB, ") == 3
 
 
 @pytest.mark.parametrize(
