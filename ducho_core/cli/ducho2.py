@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from ducho_core.cli import export, fuse
 from ducho_core.cli.output import emit, emit_json, say
-from ducho_core.cli.running import TerminalObserver, exit_code, pending_summary, summary
+from ducho_core.cli.running import (
+    EXIT_FAILURES,
+    TerminalObserver,
+    exit_code,
+    pending_summary,
+    summary,
+)
 from ducho_core.ducho2.carrying_out import CarryingOut
 from ducho_core.ducho2.loading import load
 from ducho_core.errors import UsageError
@@ -62,10 +68,14 @@ def run_configuration(
             reports += several
             for report in several:
                 show(report, pending_summary(report) if dry_run else summary(report, store))
-        for fused in work.fuse() if not dry_run else ():
-            show(fused, fuse.summary(fused))
-        for exported in work.export() if not dry_run else ():
-            show(exported, export.summary(exported))
+        code = exit_code(reports, interruption, allow_failures=allow_failures)
+        # Where something is left pending, what would be written is not what was asked for.
+        if not dry_run and code in (0, EXIT_FAILURES):
+            for fused in work.fuse():
+                show(fused, fuse.summary(fused))
+            for exported in work.export():
+                show(exported, export.summary(exported))
+            code = interruption.exit_code if interruption.signal else code
     if as_json:
         emit_json(results)
-    return exit_code(reports, interruption, allow_failures=allow_failures)
+    return code

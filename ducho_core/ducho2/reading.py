@@ -23,6 +23,7 @@ MODALITIES = ("visual", "textual", "visual_textual", "audio")
 TOP_KEYS = ("dataset_path", "gpu list", *MODALITIES)
 
 _SIGNS = frozenset({*TOP_KEYS, "gpu_list", "model map"})
+_GPU_LIST = ("gpu_list", "gpu-list")
 _OF_A_RECIPE = ("extractions", "fusions", "exports")
 
 
@@ -140,7 +141,7 @@ def _merged(data: Any) -> Any:
 
 
 def _override(tree: dict[str, Any], dotted: str, value: Any) -> None:
-    parts = dotted.split(".")
+    parts = ["gpu list"] if dotted in _GPU_LIST else dotted.split(".")
     here: Any = tree
     for depth, part in enumerate(parts):
         where = ".".join(parts[:depth]) or "the configuration"

@@ -32,10 +32,12 @@ def recipe_text(plan: Plan, remarks: Remarks, *, name: str, folder: str, store: 
         store: the store's folder, or None for a recipe's own default.
     """
     paths = [one.path for one in plan.extractions]
-    general = [one for one in remarks.lines if not _about(one, paths)]
+    general = [str(one) for one in remarks.lines if not _about(one, paths)]
+    if folder and any(one.request.plugin == "custom/model" for one in plan.extractions):
+        general.append("Files that options name are found from the folder that ducho starts in.")
     lines = [
         *_comment(f"Made from {name}, a configuration of Ducho 2.0, by ducho convert-config."),
-        *(line for one in general for line in _comment(str(one))),
+        *(line for one in general for line in _comment(one)),
         f"store: {_relative(store, folder) if store else 'features'}",
         "extractions:",
     ]
@@ -67,18 +69,13 @@ def _fields(extraction: Extraction, folder: str) -> dict[str, Any]:
 
 def set_names(plan: Plan) -> dict[Vectors, str]:
     """What a recipe calls each embedding, ``NAME:OUTPUT``."""
-    kinds: dict[int, set[tuple[str, ...]]] = {}
-    for vectors in _vectors(plan):
-        kinds.setdefault(vectors.extraction, set()).add(vectors.requires)
-    return {
-        one: one.of(_set_name(plan, one, several=len(kinds[one.extraction]) > 1))
-        for one in _vectors(plan)
-    }
+    return {one: one.of(_set_name(plan, one)) for one in _vectors(plan)}
 
 
-def _set_name(plan: Plan, vectors: Vectors, *, several: bool) -> str:
-    name = plan.extractions[vectors.extraction].name
-    return f"{name}-{'-'.join(vectors.requires)}" if several else name
+def _set_name(plan: Plan, vectors: Vectors) -> str:
+    extraction = plan.extractions[vectors.extraction]
+    both = extraction.request.image is not None and bool(extraction.request.text)
+    return f"{extraction.name}-{'-'.join(vectors.requires)}" if both else extraction.name
 
 
 def _vectors(plan: Plan) -> list[Vectors]:
@@ -133,10 +130,20 @@ def _section(title: str, entries: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _entry(fields: dict[str, Any]) -> list[str]:
-    text = yaml.safe_dump(
-        [fields], sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=None
+    lines: list[str] = []
+    for key, value in fields.items():
+        text = _yaml({key: value}, flow=None if isinstance(value, dict | list) else False)
+        if any(len(line) > _WIDTH - 4 for line in text.splitlines()):
+            text = _yaml({key: value}, flow=False)
+        lines += text.splitlines()
+    return [f"  {'- ' if at == 0 else '  '}{line}" for at, line in enumerate(lines)]
+
+
+def _yaml(value: dict[str, Any], *, flow: bool | None) -> str:
+    text: str = yaml.safe_dump(
+        value, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=flow
     )
-    return [f"  {line}" for line in text.splitlines()]
+    return text
 
 
 def _comment(text: str, indent: str = "") -> list[str]:

@@ -96,6 +96,11 @@ def test_a_whole_entry_or_a_new_key_can_be_overridden(config):
     assert tree["gpu list"] == [1, 2]
 
 
+@pytest.mark.parametrize("name", ["gpu list", "gpu_list", "gpu-list"])
+def test_gpu_list_can_be_overridden_without_its_space(config, name):
+    assert read_tree(config, [f"--{name}=-1"])["gpu list"] == -1
+
+
 @pytest.mark.parametrize(
     ("override", "says"),
     [
@@ -153,3 +158,9 @@ def test_no_object_is_made_of_a_yaml_tag(tmp_path):
     with pytest.raises(UsageError, match="no YAML"):
         read_tree(str(path))
     assert not (tmp_path / "made").exists()
+
+
+def test_options_of_the_extractor_need_not_be_there_before(config):
+    digits = "0123456789" * 6 + "0123"
+    tree = read_tree(config, [f"--visual.items.model.0.options.sha256={digits}"])
+    assert tree["visual"]["items"]["model"][0]["options"] == {"sha256": digits}
