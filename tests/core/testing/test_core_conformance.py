@@ -239,6 +239,28 @@ class TestConcat(FuserConformance):
     dims = (3, 8, 5)
 
 
+class TestSum(FuserConformance):
+    plugin = "core/sum"
+
+    @pytest.fixture
+    def options(self) -> dict[str, object]:
+        return {"scale": "l2"}
+
+
+class TestMultiply(FuserConformance):
+    plugin = "core/mul"
+
+
+class TestMaximum(FuserConformance):
+    """Fitted on all rows, nothing missing."""
+
+    plugin = "core/max"
+
+    @pytest.fixture
+    def options(self) -> dict[str, object]:
+        return {"scale": "zscore"}
+
+
 class TestStandardised(FuserConformance):
     """Fitted, with rows that were missing."""
 
