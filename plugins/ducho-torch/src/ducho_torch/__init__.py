@@ -18,6 +18,7 @@ _EXPORTS = {
     "PickleRefusedError": "weights",
     "Precision": "precision",
     "Preprocessing": "images",
+    "ResizedImageOptions": "options",
     "check_aspect": "images",
     "check_normalisation": "images",
     "checkpoint_dtype": "weights",
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from ducho_torch.linear import pack_linears
     from ducho_torch.model import memory_errors, prepare_model, to_numpy
     from ducho_torch.network import ImageNetwork
-    from ducho_torch.options import ImageOptions
+    from ducho_torch.options import ImageOptions, ResizedImageOptions
     from ducho_torch.pooling import LayerPooling, pool_spatial
     from ducho_torch.precision import Precision, computing, resolve_precision, supports_bfloat16
     from ducho_torch.weights import (
@@ -78,6 +79,7 @@ __all__ = [
     "PickleRefusedError",
     "Precision",
     "Preprocessing",
+    "ResizedImageOptions",
     "__version__",
     "check_aspect",
     "check_normalisation",

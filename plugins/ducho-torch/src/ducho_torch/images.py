@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
-    from ducho_torch.options import ImageOptions
+    from ducho_torch.options import ImageOptions, ResizedImageOptions
 
 Triple: TypeAlias = tuple[float, float, float]
 
@@ -147,7 +147,7 @@ def sides(given: tuple[int, ...], default: tuple[int, int]) -> tuple[int, int]:
 
 
 def normalisation(
-    options: ImageOptions, mean: Iterable[float], std: Iterable[float]
+    options: ResizedImageOptions, mean: Iterable[float], std: Iterable[float]
 ) -> dict[str, Any]:
     """The fields ``normalise``, ``mean`` and ``std`` of a ``Preprocessing``.
 

@@ -9,8 +9,8 @@ import msgspec
 from ducho_core import option
 
 
-class ImageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Layers and preprocessing: the same for every extractor that runs a network over images."""
+class ResizedImageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Layers and preprocessing of a network over images that are resized and not cropped."""
 
     layers: Annotated[
         tuple[str, ...],
@@ -43,6 +43,23 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             max_length=2,
         ),
     ] = ()
+    interpolation: Annotated[
+        Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"] | None,
+        option(help="resampling filter; the model's own, or bicubic with resize, if not given"),
+    ] = None
+    mean: Annotated[
+        tuple[float, ...],
+        option(help="three channel means of values in 0..1, subtracted", max_length=3),
+    ] = ()
+    std: Annotated[
+        tuple[float, ...],
+        option(help="three channel deviations, divided by", gt=0, max_length=3),
+    ] = ()
+
+
+class ImageOptions(ResizedImageOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Layers and preprocessing: the same for every extractor that runs a network over images."""
+
     input_size: Annotated[
         tuple[int, ...],
         option(
@@ -56,15 +73,3 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         float | None,
         option(help="share of the resized image that the centre crop keeps", gt=0, le=1),
     ] = None
-    interpolation: Annotated[
-        Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"] | None,
-        option(help="resampling filter; the model's own, or bicubic with resize, if not given"),
-    ] = None
-    mean: Annotated[
-        tuple[float, ...],
-        option(help="three channel means of values in 0..1, subtracted", max_length=3),
-    ] = ()
-    std: Annotated[
-        tuple[float, ...],
-        option(help="three channel deviations, divided by", gt=0, max_length=3),
-    ] = ()
