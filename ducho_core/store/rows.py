@@ -79,11 +79,13 @@ class RowReader:
 
     def scattered(self, blocks: Iterable[Rows]) -> bool:
         """Whether reading these blocks of rows would read row groups over and over."""
-        touched = count = 0
+        loads, held = 0, -1
         for block in blocks:
-            touched += len(np.unique(self._groups_of(block)))
-            count += 1
-        return touched > 3 * (len(self._places) + count)
+            groups = np.unique(self._groups_of(block))
+            if len(groups):
+                loads += len(groups) - int(groups[0] == held)
+                held = int(groups[-1])
+        return loads > 3 * len(self._places)
 
     def close(self) -> None:
         """Close the file that is open."""

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from ducho_core.store import FeatureSet, SetWriter, Store
 from ducho_core.store.schema import embedding_array, scale_name, to_stored
 from tests.core.store_samples import RUN, digests, make_spec, plan_of
 
 Key = str | tuple[str, ...]
+
+
+@pytest.fixture
+def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is flushed to the disk, which no test here could notice."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
 
 HOSTILE = [
     *("../../x", "/etc/x", "..", ".", ".hidden", "a/b", "a\\b", "C:x", "a\0b", "line\nbreak"),

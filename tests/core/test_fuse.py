@@ -10,7 +10,10 @@ import pytest
 from ducho_core import Store, UsageError, fuse
 from ducho_core.errors import SpecMismatchError
 from ducho_core.store.verify import verify_set
-from tests.core.set_samples import content, put_set, tree, vectors_for
+from tests.core.set_samples import HOSTILE, content, put_set, tree, unsynced, vectors_for
+
+__all__ = ["unsynced"]
+pytestmark = pytest.mark.usefixtures("unsynced")
 
 KEYS = [f"k{number:02}" for number in range(40)]
 
@@ -325,8 +328,6 @@ def test_sets_that_are_not_about_the_same_things_are_refused(store):
 
 
 def test_keys_of_any_text_are_joined_exactly(store):
-    from tests.core.set_samples import HOSTILE
-
     two_sets(store, first=HOSTILE, second=HOSTILE[::-1])
     result = fused(store, fuse(["one", "two"], "concat", store=store))
     expected = np.hstack([vectors_for(HOSTILE, 6, 1), vectors_for(HOSTILE, 6, 2)])
