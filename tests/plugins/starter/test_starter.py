@@ -171,7 +171,7 @@ def test_the_light_modules_import_nothing_heavy():
     script = (
         "import sys, ducho_starter.plugin, ducho_starter.options;"
         "ducho_starter.plugin.ducho_extractors();"
-        "heavy = {'numpy', 'torch', 'timm', 'transformers', 'pyarrow'};"
+        "heavy = {'numpy', 'torch', 'timm', 'transformers', 'pyarrow', 'onnxruntime'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""``starter/image`` and ``starter/text`` keep the extractor contract, with real weights."""
+"""The extractors of ``starter`` keep the extractor contract, with real weights."""
 
 from __future__ import annotations
 
@@ -11,3 +11,7 @@ class TestImage(ExtractorConformance):
 
 class TestText(ExtractorConformance):
     plugin = "starter/text"
+
+
+class TestAudio(ExtractorConformance):
+    plugin = "starter/audio"

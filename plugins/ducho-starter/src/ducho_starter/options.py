@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
+from ducho_audio import MaxSeconds, TooLong
 from ducho_timm import ImageOptions
 
 from ducho_core import option
@@ -27,3 +28,17 @@ class StarterTextOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
     random_weights: RandomWeights = False
     seed: Seed = 0
+
+
+class StarterAudioOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of ``starter/audio``."""
+
+    features: Annotated[
+        Literal["embedding", "spectrogram"],
+        option(
+            help="embedding: what the network gives; spectrogram: the mean of what it is given, as"
+            " a control in a study"
+        ),
+    ] = "embedding"
+    max_seconds: MaxSeconds = None
+    too_long: TooLong = "cut"

@@ -7,7 +7,7 @@ from ducho_core import ExtractorSpec, hookimpl
 
 @hookimpl
 def ducho_extractors() -> list[ExtractorSpec]:
-    """One image network and one text network, both small."""
+    """One network for images, one for texts, one for speech, all small."""
     return [
         ExtractorSpec(
             name="image",
@@ -28,5 +28,16 @@ def ducho_extractors() -> list[ExtractorSpec]:
             inputs=("text",),
             batch_size=256,
             batch_budget=2048,
+        ),
+        ExtractorSpec(
+            name="audio",
+            summary="Google's speech embedding, trained on English words; needs no download",
+            implementation="ducho_starter.audio:StarterAudioExtractor",
+            options="ducho_starter.options:StarterAudioOptions",
+            models="ducho_starter.models:audio_models",
+            inputs=("audio",),
+            padded=False,
+            batch_size=64,
+            batch_budget=4096,
         ),
     ]
