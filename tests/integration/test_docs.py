@@ -56,6 +56,12 @@ def test_the_documentation_examples_run(shop: Path) -> None:
     run_all([DOCS / f"{name}.md" for name in ("extract", "store", "recipes")], shop)
 
 
+def test_the_examples_of_ducho_2_run(shop: Path) -> None:
+    if importlib.util.find_spec("ducho_torchvision") is None:
+        pytest.skip("ducho-torchvision is not installed")
+    run_all([DOCS / "ducho2.md"], shop)
+
+
 @pytest.mark.parametrize("page", PLUGIN_PAGES, ids=lambda page: page.name)
 def test_the_examples_about_plugins_run(
     page: Path, shop: Path, new_environment: Callable[[], Any]
@@ -67,7 +73,7 @@ def test_the_examples_about_plugins_run(
 def test_every_page_with_examples_is_run() -> None:
     with_examples = {page for page in PAGES if examples(page)} - set(PLUGIN_PAGES)
     assert {page.name for page in with_examples} == {
-        *("README.md", "extract.md", "store.md", "recipes.md")
+        *("README.md", "extract.md", "store.md", "recipes.md", "ducho2.md")
     }
 
 
