@@ -92,6 +92,16 @@ def test_the_final_output_is_pooled_where_no_layers_are_given(model, library, va
     assert kit.relative(found["text_pooler"], tower.pooler_output) <= 1e-5
 
 
+def test_the_last_hidden_state_of_every_tower_is_minus_one(model, library, values):
+    for kind in ("clip", "siglip", "align"):
+        for name, (ours, theirs) in values.items():
+            tower = library(kind).tower(name, theirs)
+            deepest = len(tower.hidden_states) - 1
+            options = {f"{name}_pooling": ("mean",), f"{name}_layers": (-1,)}
+            found = kit.vectors(kit.load(model(kind), [name], **options), name, ours)
+            assert list(found) == [f"{name}_layer{deepest}_mean"]
+
+
 def test_nothing_past_the_deepest_layer_is_computed(model, values):
     ours, _ = values["image"]
     options = {"image_pooling": ("cls",), "image_layers": (1,)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,6 +81,9 @@ def tower_modules(tower: Tower) -> tuple[str, ...]:
 
 def layer_count(config: Any) -> int | None:
     """Blocks of the encoder; hidden states are one more. None where the model does not say."""
+    repeats = getattr(config, "num_block_repeats", None)
+    if repeats:  # EfficientNet and ALIGN's, whose num_hidden_layers is another count
+        return sum(math.ceil(config.depth_coefficient * one) for one in repeats)
     for name in ("encoder_layers", "num_hidden_layers"):
         count = getattr(config, name, None)
         if isinstance(count, int):
