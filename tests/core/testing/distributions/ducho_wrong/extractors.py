@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import socket
+import threading
 import time
 import zlib
 
@@ -356,3 +357,16 @@ class HashesTexts(Right):
 class KeepsEverything(Right):
     def close(self):
         pass
+
+
+class BoundToItsThread(Right):
+    """As a connection to SQLite, say."""
+
+    def __init__(self, outputs, dim):
+        super().__init__(outputs, dim)
+        self.thread = threading.get_ident()
+
+    def prepare(self, inputs):
+        if threading.get_ident() != self.thread:
+            raise RuntimeError("made in another thread")
+        return super().prepare(inputs)

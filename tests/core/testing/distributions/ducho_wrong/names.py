@@ -40,6 +40,8 @@ _TEXTS = {
     "two-instances": "SharedWeights",
     "same-in-another-process": "HashesTexts",
     "close-frees": "KeepsEverything",
+    "works-in-a-run": "BoundToItsThread",
+    "works-in-a-run-again": "ResolveCounts",
 }
 
 EXTRACTORS = {
