@@ -134,9 +134,15 @@ class Folder:
         """Enter a file that is not called like its key into ``ids.tsv``."""
         if self._map is None:
             self._map = (self._staging / IDS).open("x", encoding="utf-8", newline="")
-            self._writer = csv.writer(self._map, "excel-tab", lineterminator="\n")
+            self._writer = csv.writer(
+                self._map, "excel-tab", lineterminator="\n", quoting=csv.QUOTE_ALL
+            )
             self._writer.writerow([*keys, "file"])
         self._writer.writerow([*key, path])
+
+    def scratch(self) -> Path:
+        """A new path on the target's disk for a temporary file; nothing is created."""
+        return self.out.parent / f".ducho-rows-{uuid.uuid4().hex}"
 
     @property
     def staging(self) -> Path:

@@ -91,7 +91,7 @@ class Export:
             if len(inputs) > 1:
                 self._observer.say(str(coverage))
             join.settle(missing, coverage, _ADVICE)
-            joined = JoinedRows(join, lambda: store.temporary(".rows"))
+            joined = JoinedRows(join, folder.scratch)
             try:
                 if missing == "mean":
                     take_means(joined)
