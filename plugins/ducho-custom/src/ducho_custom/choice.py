@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ducho_torch import PickleRefusedError, load_weights
 
 from ducho_core import UsageError
-from ducho_custom.library_form import TimmForm, TorchvisionForm
-from ducho_custom.module_form import FactoryForm, PickledForm
 from ducho_custom.options import CustomRunOptions
-from ducho_custom.program_form import ExportedForm, OnnxForm, ScriptForm
 from ducho_custom.settings import with_file
-from ducho_custom.transformers_form import TransformersForm
 from ducho_custom.trust import container, refusal, require_pin
 
 if TYPE_CHECKING:
@@ -22,13 +18,9 @@ if TYPE_CHECKING:
     from ducho_custom.forms import Form
     from ducho_custom.options import CustomOptions
 
-Architecture: TypeAlias = type[TimmForm] | type[TorchvisionForm] | type[TransformersForm]
+LIBRARIES = ("timm", "torchvision", "transformers")
 
-ARCHITECTURES: dict[str, Architecture] = {
-    "timm": TimmForm,
-    "torchvision": TorchvisionForm,
-    "transformers": TransformersForm,
-}
+# Forms are imported where they are chosen: each brings a library that takes seconds to load.
 
 
 def settle(options: CustomOptions, context: ResolveContext) -> Resolved:
@@ -55,21 +47,25 @@ def choose(options: CustomOptions, pin: str | None) -> Form:
     if options.architecture is not None and options.factory is not None:
         raise UsageError("architecture and factory both say what network it is: keep one of them")
     if options.architecture is not None:
-        library, name = _architecture(options.architecture)
-        return ARCHITECTURES[library](path, name, pin)
+        return _of_library(path, *_architecture(options.architecture), pin)
     if options.factory is not None:
+        from ducho_custom.module_form import FactoryForm
+
         return FactoryForm(path, options.factory, pin)
     if os.path.isdir(path):
-        return TransformersForm(path, path, pin)
+        return _of_library(path, "transformers", path, pin)
     kind = container(path)
-    if kind == "onnx":
-        return OnnxForm(path, pin)
-    if kind in ("torchscript", "exported"):
-        require_pin(path, kind, pin)
-        return ScriptForm(path, pin) if kind == "torchscript" else ExportedForm(path, pin)
+    if kind in ("onnx", "torchscript", "exported"):
+        if kind != "onnx":
+            require_pin(path, kind, pin)
+        from ducho_custom.program_form import FORMS
+
+        return FORMS[kind](path, pin)
     if kind == "checkpoint":
         if pin is not None:
             require_pin(path, kind, pin)
+            from ducho_custom.module_form import PickledForm
+
             return PickledForm(path, pin)
         try:
             load_weights(path)
@@ -80,6 +76,16 @@ def choose(options: CustomOptions, pin: str | None) -> Form:
         " -o architecture=timm:NAME, torchvision:NAME or transformers:FOLDER, or with"
         " -o factory=MODULE:FUNCTION for a network of your own"
     )
+
+
+def _of_library(path: str, library: str, name: str, pin: str | None) -> Form:
+    if library == "transformers":
+        from ducho_custom.transformers_form import TransformersForm
+
+        return TransformersForm(path, name, pin)
+    from ducho_custom.library_form import TimmForm, TorchvisionForm
+
+    return (TimmForm if library == "timm" else TorchvisionForm)(path, name, pin)
 
 
 def _path(options: CustomOptions) -> str:
@@ -105,8 +111,8 @@ def _path(options: CustomOptions) -> str:
 
 def _architecture(text: str) -> tuple[str, str]:
     library, colon, name = text.partition(":")
-    if not colon or not name or library not in ARCHITECTURES:
-        near = difflib.get_close_matches(library, list(ARCHITECTURES), n=1)
+    if not colon or not name or library not in LIBRARIES:
+        near = difflib.get_close_matches(library, LIBRARIES, n=1)
         hint = f"; did you mean {near[0]}:?" if near and near[0] != library else ""
         raise UsageError(
             f"architecture={text}: write timm:NAME, torchvision:NAME or transformers:FOLDER{hint}"

@@ -87,7 +87,7 @@ def _loaded(source: str, pin: str | None, key: str | None, remarks: list[str]) -
             state = load_weights(source, content)
         except PickleRefusedError as error:
             if content is None:
-                raise refusal(source, kind) from error
+                raise refusal(source, kind, converting=True) from error
         else:
             remarks.append("read with weights_only: it holds tensors and no code")
             return state
@@ -104,7 +104,7 @@ def _safely(source: str, kind: Any) -> Any:
     try:
         return torch.load(source, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise refusal(source, kind) from error
+        raise refusal(source, kind, converting=True) from error
 
 
 def _state(loaded: Any, key: str | None, name: str, remarks: list[str]) -> dict[str, torch.Tensor]:

@@ -180,6 +180,14 @@ class OnnxForm(ProgramForm):
         return (width, height) if height > 0 and width > 0 else None
 
 
+FORMS: dict[str, type[ScriptForm | ExportedForm | OnnxForm]] = {
+    "torchscript": ScriptForm,
+    "exported": ExportedForm,
+    "onnx": OnnxForm,
+}
+"""By what ``container`` says of the file."""
+
+
 def _config(options: CustomOptions, size: tuple[int, int] | None) -> dict[str, Any]:
     """The program's own size, in timm's words, where the user resizes straight too."""
     if size is None:

@@ -62,23 +62,30 @@ def require_pin(path: str, kind: Container, pin: str | None) -> None:
     check_pin(path, pin)
 
 
-def refusal(path: str, kind: Container) -> UsageError:
-    """The error for a file that is not pinned: what is safe, and how to pin what is trusted."""
-    name = os.path.basename(path)
+def refusal(path: str, kind: Container, *, converting: bool = False) -> UsageError:
+    """The error for a file that is not pinned: what is safe, and how to pin what is trusted.
+
+    Args:
+        path: the file.
+        kind: what it is.
+        converting: whether ``ducho custom convert`` refuses it.
+    """
+    what = _WHAT.get(kind, _WHAT["checkpoint"])
     convert = (
         "  ducho custom convert turns a trusted one into .safetensors, once and for all;\n"
-        if kind != "exported"
+        if kind != "exported" and not converting
         else ""
     )
-    what = _WHAT.get(kind, _WHAT["checkpoint"])
+    flag = "--sha256 " if converting else "-o sha256="
     return UsageError(
-        f"{name} is {what}, which can run any code when it is loaded, and is refused.\n"
+        f"{os.path.basename(path)} is {what}, which can run any code when it is loaded, and is"
+        " refused.\n"
         "  Safe are .safetensors files, state dicts that torch reads with weights_only, and"
         " .onnx files.\n"
         f"{convert}"
-        "  or pin it with the option below. That means to trust whoever made it as you trust a"
-        " program that you run: it may do whatever you may do.\n"
-        f"  -o sha256={file_digest(path)}"
+        "  To load it all the same, pin it as below. That means to trust whoever made it as you"
+        " trust a program that you run: it may do whatever you may do.\n"
+        f"  {flag}{file_digest(path)}"
     )
 
 
