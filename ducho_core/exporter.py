@@ -75,7 +75,7 @@ class ExportBatch:
     present: tuple[npt.NDArray[np.bool_], ...]
 
     def __len__(self) -> int:
-        return self.keys.num_rows
+        return int(self.keys.num_rows)
 
 
 class ExportRows(Protocol):

@@ -83,7 +83,7 @@ def layer_count(config: Any) -> int | None:
     """Blocks of the encoder; hidden states are one more. None where the model does not say."""
     repeats = getattr(config, "num_block_repeats", None)
     if repeats:  # EfficientNet and ALIGN's, whose num_hidden_layers is another count
-        return sum(math.ceil(config.depth_coefficient * one) for one in repeats)
+        return int(sum(math.ceil(config.depth_coefficient * one) for one in repeats))
     for name in ("encoder_layers", "num_hidden_layers"):
         count = getattr(config, name, None)
         if isinstance(count, int):
