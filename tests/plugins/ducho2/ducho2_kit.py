@@ -75,11 +75,11 @@ def of_sentences(folder, texts=TEXTS):
     return SentenceTransformer(folder, device="cpu").encode(list(texts))
 
 
-def of_clip(folder, data):
+def of_clip(folder, data, names=PICTURED):
     processor = transformers.CLIPProcessor.from_pretrained(folder)
     images = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
     model = transformers.CLIPModel.from_pretrained(folder).eval()
-    pictures = [Image.open(data / f"images/{name}.jpg").convert("RGB") for name in PICTURED]
+    pictures = [Image.open(data / f"images/{name}.jpg").convert("RGB") for name in names]
     with torch.inference_mode():
         tokens = processor.tokenizer(
             list(TEXTS), return_tensors="pt", padding="max_length", truncation=True

@@ -50,6 +50,15 @@ visual_textual:
         ]
 """
 
+VISUAL, TEXTUAL = STANDARD.split("\ntextual:")
+ENTRY = next(line for line in VISUAL.splitlines() if "ResNet50" in line)
+OWN = ENTRY.replace("ResNet50", "./demos/demo_recsys/MMFashion.pt")
+WHOLE = (
+    VISUAL.replace(ENTRY, f"{ENTRY}\n{OWN}")
+    + f"\ntextual:{TEXTUAL}"
+    + CLIP[CLIP.index("visual_textual:") :]
+)
+
 
 @pytest.mark.usefixtures("_weights")
 def test_resnet50_and_a_sentence_encoder(project, resnet, snapshot):
@@ -112,3 +121,29 @@ def test_the_fine_tuned_resnet50_as_safetensors_beside_the_pickle(project, resne
     data = project / "local/data/demo_recsys"
     pictures = arrays(data / "visual_embeddings/torch/MMFashion/avgpool")
     close(pictures, of_resnet(resnet[1], data), PICTURED)
+
+
+@pytest.mark.usefixtures("_weights")
+def test_the_whole_demo_from_its_one_configuration(project, resnet):
+    file = project / "demos/demo_recsys/MMFashion.pt"
+    file.parent.mkdir(parents=True)
+    torch.save(resnet[1], file)
+    (project / "demos/demo_recsys/config.yml").write_text(WHOLE)
+    pin = f"--visual.items.model.1.options.sha256={file_digest(str(file))}"
+    run("run", "demos/demo_recsys/config.yml", pin)
+    data = project / "local/data/demo_recsys"
+    found = {
+        str(path.parent.relative_to(data)): sorted(one.stem for one in path.parent.iterdir())
+        for path in data.rglob("*.npy")
+    }
+    clip = "transformers/openai/clip-vit-base-patch16/1"
+    mpnet = "sentence_transformers/sentence-transformers/all-mpnet-base-v2/1"
+    # The tree in demos/demo_recsys/README.md.
+    assert found == {
+        "visual_embeddings/torch/ResNet50/avgpool": sorted(PICTURED),
+        "visual_embeddings/torch/MMFashion/avgpool": sorted(PICTURED),
+        f"visual_embeddings/{clip}": sorted(PICTURED),
+        f"textual_embeddings/{mpnet}": sorted(IDS),
+        f"textual_embeddings/{clip}": sorted(IDS),
+    }
+    assert (project / "demos/demo_recsys/features/STORE.json").is_file()

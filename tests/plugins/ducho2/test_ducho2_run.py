@@ -81,6 +81,67 @@ def test_fusion_is_of_the_pictures_and_texts_of_the_same_items(
     assert not (data / "textual").exists()
 
 
+def test_a_missing_picture_shifts_nothing(config, data, snapshot):
+    (data / f"images/{IDS[1]}.jpg").unlink()
+    left = [name for name in PICTURED if name != IDS[1]]
+    run("run", config("visual_textual", BOTH, {**CLIP, "fusion": "sum"}))
+    images, texts = of_clip(snapshot(CLIP_NAME), data, left)
+    rows = [IDS.index(name) for name in left]
+    found = arrays(data / f"visual_textual_sum/transformers/{CLIP_NAME}/1")
+    close(found, images + texts[rows], left)
+
+
+def test_pictures_of_several_kinds_and_elsewhere(config, data, snapshot):
+    (data / "tables").mkdir()
+    (data / "meta.tsv").rename(data / "tables/meta.tsv")
+    images, _ = of_clip(snapshot(CLIP_NAME), data)
+    first = data / f"images/{IDS[0]}.jpg"
+    Image.open(first).save(first.with_suffix(".png"))
+    first.unlink()
+    section = {**BOTH, "input_path": {"visual": "images", "textual": "tables/meta.tsv"}}
+    run("run", config("visual_textual", section, CLIP))
+    close(arrays(data / f"visual/transformers/{CLIP_NAME}/1"), images, PICTURED)
+
+
+def test_reviews_beside_the_pictures_of_their_items(config, data, snapshot):
+    rows = [("u1", IDS[0], TEXTS[0]), ("u2", IDS[0], TEXTS[1]), ("u2", IDS[2], TEXTS[2])]
+    lines = ["user\titem\treview", *("\t".join(row) for row in rows)]
+    (data / "reviews.tsv").write_text("\n".join(lines) + "\n")
+    section = {
+        "input_path": {"visual": "images", "textual": "reviews.tsv"},
+        "output_path": {"visual": "visual", "textual": "textual"},
+        "interaction_columns": ["user", "item"],
+        "text_column": "review",
+    }
+    run("run", config("visual_textual", section, CLIP, "interactions"))
+    images, texts = of_clip(snapshot(CLIP_NAME), data)
+    names = [f"{user}__{item}" for user, item, _ in rows]
+    place = f"transformers/{CLIP_NAME}/1"
+    close(arrays(data / "visual" / place), images[[0, 0, 2]], names)
+    close(arrays(data / "textual" / place), texts[:3], names)
+
+
+def test_items_and_reviews_of_one_folder_are_told_apart(project, data):
+    (data / "reviews.tsv").write_text("user\titem\treview\nu\ti\tgood\n")
+    reviews = {
+        "input_path": "reviews.tsv",
+        "interaction_columns": ["user", "item"],
+        "text_column": "review",
+    }
+    sections = {"items": TABLE, "interactions": reviews}
+    places = {
+        origin: {**section, "output_path": "textual", "model": [MPNET]}
+        for origin, section in sections.items()
+    }
+    (project / "config.yml").write_text(yaml.safe_dump({"dataset_path": DATA, "textual": places}))
+    result = run("run", "config.yml", code=2)
+    assert "output_path: local/data/demo_recsys/textual would hold both items and" in result.stderr
+    run("run", "config.yml", "--textual.interactions.output_path=reviews")
+    place = "sentence_transformers/sentence-transformers/all-mpnet-base-v2/1"
+    assert sorted(arrays(data / "textual" / place)) == sorted(IDS)
+    assert sorted(arrays(data / "reviews" / place)) == ["u__i"]
+
+
 def test_texts_are_cleaned_as_in_ducho_2(config, data, snapshot):
     (data / "meta.tsv").write_text("asin\tdescription\nx\ta red-shoe, 1 lamp!!\ny\tblue\n")
     model = {**MPNET, "clear_text": True}
