@@ -97,6 +97,11 @@ class ModuleNetwork(Loaded, ImageNetwork):
         """One pass over a batch."""
         return self._layers.run(values)
 
+    def close(self) -> None:
+        """Let the model go."""
+        del self._layers
+        super().close()
+
 
 class ProcessedNetwork(Loaded):
     """A Transformers encoder over images that pass its own image processor.

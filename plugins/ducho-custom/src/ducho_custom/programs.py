@@ -94,6 +94,11 @@ class ProgramNetwork(Loaded, ImageNetwork):
         parts = [self._named(self._call(part)) for part in torch.split(values, self._batch)]
         return {name: torch.cat([part[name] for part in parts]) for name in self._names}
 
+    def close(self) -> None:
+        """Let the program go."""
+        del self._program
+        super().close()
+
     def _call(self, values: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """A call of as many images as the program takes: the last is repeated to fill up."""
         count = len(values)
