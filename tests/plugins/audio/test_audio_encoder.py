@@ -109,6 +109,15 @@ def test_layers_are_transformers_hidden_states(waves, relative, kind):
         assert relative(found[f"layer{layer}_max"], states.max(1)) <= 1e-5
 
 
+@pytest.mark.parametrize("kind", ["wav2vec2-layer", "wavlm-layer"])
+def test_layers_of_padded_sounds_are_those_of_each_alone(waves, relative, kind):
+    extractor = kit.make(waves(kind), layers=(0, 1), pooling=("mean", "last"))
+    inputs = kit.items(SOUNDS)
+    together, alone = (kit.vectors(extractor, inputs, size=size) for size in (6, 1))
+    for name, values in alone.items():
+        assert relative(together[name], values) <= 1e-5, name
+
+
 def test_nothing_past_the_deepest_layer_is_computed(waves):
     extractor = kit.make(waves("wav2vec2"), layers=(1,))
     calls = []

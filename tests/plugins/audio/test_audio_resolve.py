@@ -151,6 +151,22 @@ def test_a_model_of_pictures_is_refused(tmp_path):
         resolve(tmp_path / "vit")
 
 
+def test_a_codec_is_refused(tmp_path):
+    config = transformers.EncodecConfig(
+        num_filters=4,
+        hidden_size=16,
+        codebook_size=16,
+        codebook_dim=16,
+        target_bandwidths=[1.5],
+        num_lstm_layers=1,
+        sampling_rate=16_000,
+    )
+    transformers.EncodecModel(config).save_pretrained(tmp_path / "codec")
+    transformers.EncodecFeatureExtractor(sampling_rate=16_000).save_pretrained(tmp_path / "codec")
+    with pytest.raises(UsageError, match="no sequence of frame vectors"):
+        kit.make(tmp_path / "codec")
+
+
 @pytest.mark.parametrize("spec", ducho_extractors(), ids=lambda spec: spec.name)
 def test_options_explain_themselves_and_come_back(spec):
     kind = EncoderOptions if spec.name == "encoder" else ClapOptions
