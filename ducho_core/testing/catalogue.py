@@ -23,7 +23,7 @@ class SmallCatalogue:
     Attributes:
         folder: the folder, with ``items.tsv``, ``reviews.tsv``, ``images/`` and ``sounds/``.
         items: the table: ``item_id``, ``title``, ``description``, ``image``, ``audio``. Files
-            of items are ``images/{item_id}/*`` (slots) and ``sounds/{item_id}.wav``.
+            of items are ``images/{item_id}/*`` (slots) and ``sounds/{item_id}.*``.
         reviews: a table of ``user_id``, ``item_id`` and ``text``.
         sound: ids of the items that are whole.
         broken_images: ids to what is wrong with their image.
@@ -61,8 +61,8 @@ def draw_catalogue(folder: str | os.PathLike[str]) -> SmallCatalogue:
         sound.append(key)
         for slot in range(_SLOTS if at % 2 else 1):
             _write(root / "images" / key / f"{slot}{_suffix(images[at])}", images[at + 7 * slot])
-        _write(root / "sounds" / f"{key}.wav", wave)
-        rows.append(_row(key, text, f"images/{key}/0{_suffix(images[at])}"))
+        _write(root / "sounds" / f"{key}{_suffix(wave)}", wave)
+        rows.append(_row(key, text, f"images/{key}/0{_suffix(images[at])}", _suffix(wave)))
     by_image = _broken(root, "images", broken_images(), waves[0], rows)
     by_sound = _broken(root, "sounds", broken_sounds(), images[0], rows)
     absent = ("020", "021")
@@ -98,9 +98,9 @@ def _broken(
     return broken
 
 
-def _row(key: str, text: str, image: str) -> tuple[str, ...]:
+def _row(key: str, text: str, image: str, sound: str = ".wav") -> tuple[str, ...]:
     title = " ".join(text.split()[:3])
-    return key, title, text.strip(), image, f"sounds/{key}.wav"
+    return key, title, text.strip(), image, f"sounds/{key}{sound}"
 
 
 def _table(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Path:
@@ -111,8 +111,9 @@ def _table(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
     return path
 
 
-def _suffix(image: bytes) -> str:
-    return ".png" if image.startswith(b"\x89PNG") else ".jpg"
+def _suffix(content: bytes) -> str:
+    starts = {b"\x89PNG": ".png", b"fLaC": ".flac", b"RIFF": ".wav"}
+    return next((name for start, name in starts.items() if content.startswith(start)), ".jpg")
 
 
 def _write(path: Path, content: bytes) -> None:

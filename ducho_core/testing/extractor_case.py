@@ -195,6 +195,18 @@ class ExtractorCase(PartCase):
             self._numbers[group.requires] = self.compute(group)
         return self._numbers[group.requires]
 
+    def only(self, inputs: Sequence[str]) -> ExtractorCase:
+        """A case of its own with some of the inputs bound."""
+        return ExtractorCase(
+            self.name,
+            self.given,
+            items=[{name: one[name] for name in inputs} for one in self.items],
+            broken={},
+            tolerance=self.tolerance,
+            precision=self.precision,
+            registry=self.registry,
+        )
+
     def close(self) -> None:
         """Close the shared extractor, where it was loaded."""
         extractor = self.__dict__.pop("extractor", None)

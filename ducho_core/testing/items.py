@@ -36,7 +36,7 @@ TEXTS = (
 """Texts of very different length, one in another language."""
 
 RATES = (16_000, 8_000, 44_100, 16_000, 22_050, 48_000, 16_000)
-"""Samples a second of the sounds; the third has two channels."""
+"""Samples a second of the sounds; the third has two channels, the fourth is FLAC if it can be."""
 
 SECONDS = (0.5, 1.0, 0.25, 1.5, 0.75, 0.4, 1.2)
 
@@ -66,7 +66,7 @@ def texts(count: int = COUNT) -> list[str]:
 
 
 def sounds(count: int = COUNT) -> list[bytes]:
-    """WAV files that all sound different, of several rates and lengths, one of them stereo."""
+    """Sound files that all sound different, of several rates and lengths, one of them stereo."""
     files = []
     for number in range(count):
         rate = RATES[number % len(RATES)]
@@ -77,7 +77,7 @@ def sounds(count: int = COUNT) -> list[bytes]:
             0, 0.02, len(at)
         )
         channels = np.stack([wave_form, -wave_form / 2], axis=1) if number == 2 else wave_form
-        files.append(_wav(channels, rate))
+        files.append((_flac(channels, rate) if number % 7 == 3 else b"") or _wav(channels, rate))
     return files
 
 
@@ -192,6 +192,17 @@ def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in parts
     )
+
+
+def _flac(samples: npt.NDArray[np.float64], rate: int) -> bytes:
+    """A FLAC file; empty where soundfile is not installed."""
+    try:
+        import soundfile
+    except (ModuleNotFoundError, OSError):
+        return b""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
 
 
 def _wav(samples: npt.NDArray[np.float64], rate: int) -> bytes:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from ducho_core.options import spec_options
-from ducho_core.store.spec import canonical_json, check_spec
-from ducho_core.testing.checks import check, expect
+from ducho_core.store.spec import canonical_json, check_spec, differences
+from ducho_core.testing.checks import NotApplicable, check, expect
 
 if TYPE_CHECKING:
     from ducho_core.extractor import Resolved
@@ -139,6 +139,23 @@ def resolve_and_load_agree(case: ExtractorCase) -> None:
             )
     finally:
         loaded.close()
+
+
+@check("a feature set is the same whether or not others are made beside it", "extractor")
+def sets_stand_alone(case: ExtractorCase) -> None:
+    """The SPEC of each, with all inputs bound and with its own alone."""
+    groups = case.declared_groups()
+    if len(groups) < 2:
+        raise NotApplicable("it makes one feature set at a time")
+    for group in groups:
+        (alone,) = case.only(group.requires).declared_groups()
+        changed = differences(group.spec, alone.spec)
+        expect(
+            not changed,
+            f"the set of {group.label} has another SPEC where only that is bound:"
+            f" {'; '.join(changed[:3])}. What concerns one input alone belongs into"
+            " input_identity",
+        )
 
 
 def facts(resolved: Resolved) -> dict[str, Any]:

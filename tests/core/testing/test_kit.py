@@ -265,6 +265,36 @@ def test_a_source_is_asked_for_only_where_none_can_be_drawn():
         check_plugin(Registry.discover(), Wanted(name="core/set"), as_json=False)
 
 
+def test_the_command_needs_no_pytest(tmp_path):
+    code = "import sys; sys.modules['pytest'] = None; from ducho_core.cli import main; main({})"
+    arguments = ["plugins", "check", "core/hash", "-k", "deterministic"]
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "passed   deterministic" in done.stdout
+
+
+def test_the_fixtures_work_together(ducho, small_catalogue, store_folder):
+    assert not store_folder.exists()
+    sounds = ("--audio", "audio", "--image", "image")
+    command = ("extract", small_catalogue.items, "--plugin", "core/hash", *sounds, "--json")
+    done = ducho(*command, "--store", store_folder)
+    assert done.returncode == 0, done.stderr
+    assert store_folder.is_dir()
+    broken = len(small_catalogue.broken_images) + len(small_catalogue.broken_sounds)
+    assert json.loads(done.stdout)[0]["stored"] == len(small_catalogue.sound) + broken
+
+
+def test_the_shared_catalogue_is_the_same(small_catalogue, small_catalogue_read_only):
+    assert small_catalogue.folder != small_catalogue_read_only.folder
+    assert small_catalogue.every == small_catalogue_read_only.every
+
+
 def test_the_wheel_has_the_kit():
     from ducho_core import testing
 

@@ -48,3 +48,18 @@ class OneTower(Towers):
         found = super().extract(samples)
         found.pop("letters", None)
         return found
+
+
+class ListsItsInputs(Towers):
+    """Each tower's identity depends on whether the other is there."""
+
+    @classmethod
+    def resolve(cls, options, context):
+        found = super().resolve(options, context)
+        names = [one.name for one in context.inputs]
+        return Resolved(
+            label=found.label,
+            identity={"inputs": names},
+            outputs=found.outputs,
+            options=options,
+        )

@@ -48,6 +48,7 @@ EXTRACTORS = {
     **{name: ("extractors", implementation, ("text",)) for name, implementation in _TEXTS.items()},
     "right-towers": ("dual", "Towers", ("image", "text")),
     "one-call-for-all-outputs-towers": ("dual", "OneTower", ("image", "text")),
+    "sets-stand-alone": ("dual", "ListsItsInputs", ("image", "text")),
 }
 
 LOADERS = {
