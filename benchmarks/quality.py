@@ -1,7 +1,7 @@
 """Do the features mean something? Nearest neighbours of the same category, against controls.
 
 Run as ``python benchmarks/quality.py FOLDER``, where FOLDER/items.tsv has the columns item_id,
-category, title and image. Prints the share of items whose nearest neighbour (cosine) is of the
+category, title and image; without FOLDER the environment's DUCHO_STAMPS is taken. Prints the share of items whose nearest neighbour (cosine) is of the
 same category, for both starter extractors, beside the same networks with random weights and
 beside chance (a random other item).
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import tempfile
 from pathlib import Path
 
@@ -40,8 +41,13 @@ def chance_share(labels: npt.NDArray[np.str_]) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    source = parser.parse_args().folder / "items.tsv"
+    parser.add_argument("folder", type=Path, nargs="?", default=os.environ.get("DUCHO_STAMPS"))
+    parser.add_argument("--quick", action="store_true", help="changes nothing: it is quick")
+    folder = parser.parse_args().folder
+    if folder is None:
+        print("quality: left out, since it needs a FOLDER (or DUCHO_STAMPS) with items.tsv")
+        return
+    source = Path(folder) / "items.tsv"
     with source.open(encoding="utf-8", newline="") as file:
         category = {
             row["item_id"]: row["category"] for row in csv.DictReader(file, delimiter="\t")
