@@ -1,4 +1,4 @@
-"""custom/model keeps the contract in every form."""
+"""``custom/model`` keeps the extractor contract, whatever carries it out."""
 
 from __future__ import annotations
 
@@ -29,12 +29,6 @@ class TestFactory(OfImages):
         }
 
 
-class TestTorchScript(OfImages):
-    @pytest.fixture
-    def options(self, forms: kit.Forms) -> dict[str, Any]:
-        return {"model": str(forms.script), "sha256": kit.sha256(forms.script), **RESIZED}
-
-
 class TestExported(OfImages):
     @pytest.fixture
     def options(self, forms: kit.Forms) -> dict[str, Any]:
@@ -49,18 +43,6 @@ class TestOnnx(OfImages):
     @pytest.fixture
     def options(self, forms: kit.Forms) -> dict[str, Any]:
         return {"model": str(forms.onnx), "layers": ["maps:0", "output"]}
-
-
-class TestOnnxOneByOne(OfImages):
-    @pytest.fixture
-    def options(self, forms: kit.Forms) -> dict[str, Any]:
-        return {"model": str(forms.onnx_one)}
-
-
-class TestTransformersImages(OfImages):
-    @pytest.fixture
-    def options(self, vit: Path) -> dict[str, Any]:
-        return {"model": str(vit), "layers": ["output", "layers.0"], "pooling": "cls"}
 
 
 class TestTransformersTexts(ExtractorConformance):
