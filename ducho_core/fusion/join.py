@@ -47,14 +47,24 @@ class Coverage:
         """Keys that an input lacks and another has."""
         return self.union - self.rows[at]
 
+    def lacks(self) -> str:
+        """What each input lacks, in one line."""
+        return "; ".join(
+            f"{name} lacks {', '.join(self.missing[at])}{self._more(at)}"
+            for at, name in enumerate(self.names)
+            if self.lacking(at)
+        )
+
+    def _more(self, at: int) -> str:
+        return ", …" if self.lacking(at) > len(self.missing[at]) else ""
+
     def __str__(self) -> str:
         width = max(len(name) for name in (*self.names, "in every set"))
         lines = []
         for at, name in enumerate(self.names):
             lacks = self.lacking(at)
             examples = ", ".join(self.missing[at])
-            more = ", …" if lacks > len(self.missing[at]) else ""
-            said = f", lacks {lacks} of {self.union} ({examples}{more})" if lacks else ""
+            said = f", lacks {lacks} of {self.union} ({examples}{self._more(at)})" if lacks else ""
             lines.append(f"{name:<{width}}  {self.rows[at]} keys{said}")
         lines.append(f"{'in every set':<{width}}  {self.intersection} of {self.union} keys")
         return "\n".join(lines)
@@ -147,7 +157,7 @@ class Join:
         if missing == "error" and coverage.intersection < coverage.union:
             raise UsageError(
                 f"{coverage.union - coverage.intersection} of {coverage.union} keys are not in"
-                f" every set:\n{coverage}\n{advice}"
+                f" every set ({coverage.lacks()}). {advice}"
             )
         if missing == "drop":
             for rows in self.rows:

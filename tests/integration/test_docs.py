@@ -53,7 +53,8 @@ def test_the_readme_examples_run(shop: Path) -> None:
 
 
 def test_the_documentation_examples_run(shop: Path) -> None:
-    run_all([DOCS / f"{name}.md" for name in ("extract", "store", "recipes")], shop)
+    names = ("extract", "store", "fuse", "export", "recipes")
+    run_all([DOCS / f"{name}.md" for name in names], shop)
 
 
 def test_the_examples_of_ducho_2_run(shop: Path) -> None:
@@ -73,7 +74,7 @@ def test_the_examples_about_plugins_run(
 def test_every_page_with_examples_is_run() -> None:
     with_examples = {page for page in PAGES if examples(page)} - set(PLUGIN_PAGES)
     assert {page.name for page in with_examples} == {
-        *("README.md", "extract.md", "store.md", "recipes.md", "ducho2.md")
+        *("README.md", "extract.md", "store.md", "fuse.md", "export.md", "recipes.md", "ducho2.md")
     }
 
 
