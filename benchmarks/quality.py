@@ -1,9 +1,9 @@
 """Do the features mean something? Nearest neighbours of the same category, against controls.
 
 Run as ``python benchmarks/quality.py FOLDER``, where FOLDER/items.tsv has the columns item_id,
-category, title and image; without FOLDER the environment's DUCHO_STAMPS is taken. Prints the share of items whose nearest neighbour (cosine) is of the
-same category, for both starter extractors, beside the same networks with random weights and
-beside chance (a random other item).
+category, title and image; without FOLDER the environment's DUCHO_STAMPS is taken. Prints the
+share of items whose nearest neighbour (cosine) is of the same category, for both starter
+extractors, beside the same networks with random weights and beside chance (a random other item).
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def chance_share(labels: npt.NDArray[np.str_]) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?", default=os.environ.get("DUCHO_STAMPS"))
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=os.environ.get("DUCHO_STAMPS") or None
+    )
     parser.add_argument("--quick", action="store_true", help="changes nothing: it is quick")
     folder = parser.parse_args().folder
     if folder is None:
