@@ -217,17 +217,23 @@ def _check_installed(plan: Plan, registry: Registry) -> None:
 
 @contextmanager
 def _naming(extraction: Extraction) -> Iterator[None]:
-    """Put the model's key before what is wrong with it."""
+    """Put the model's key before what is wrong with it, and say how flags are called here."""
     try:
         yield
     except DuchoError as error:
         if not error.args or not isinstance(error.args[0], str):
             raise
-        hint = ""
-        if "-o " in error.args[0]:
-            hint = (
-                f"\nIn this configuration an option is given as --{extraction.path}.options.NAME"
-                "=VALUE"
+        message = error.args[0]
+        section = extraction.path.partition(".model.")[0]
+        hints = []
+        if " --text" in message or " --key" in message:
+            columns = "interaction_columns" if len(extraction.request.key) > 1 else "item_column"
+            hints.append(
+                f"In this configuration --text is {section}.text_column, --key {section}.{columns}"
             )
-        error.args = (f"{extraction.path}: {error.args[0]}{hint}", *error.args[1:])
+        elif "-o " in message:
+            hints.append(
+                f"In this configuration -o NAME=VALUE is --{extraction.path}.options.NAME=VALUE"
+            )
+        error.args = ("\n".join([f"{extraction.path}: {message}", *hints]), *error.args[1:])
         raise

@@ -52,7 +52,20 @@ class _Translator:
                 self._pairs(section)
             else:
                 self._single(section)
+        self._check_nested()
         return Plan(extractions=tuple(self._extractions), branches=tuple(self._branches))
+
+    def _check_nested(self) -> None:
+        """An output folder is put in place as a whole, so none can lie in another."""
+        folders = sorted({branch.folder for branch in self._branches})
+        for outer in folders:
+            inside = [one for one in folders if one.startswith(os.path.join(outer, ""))]
+            if inside:
+                self._remarks.leave_out(
+                    "output_path",
+                    f"{inside[0]} lies in {outer}, which is written as a whole: put one beside"
+                    " the other",
+                )
 
     def _single(self, section: Section) -> None:
         """A section of one modality: one extraction a model, one branch a layer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -101,7 +102,8 @@ class ExtractionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             if value is True:
                 flags.append(flag)
             elif isinstance(value, Mapping):
-                flags += [part for key, one in value.items() for part in (flag, f"{key}={one}")]
+                for key, one in value.items():
+                    flags += [flag, f"{key}={one if isinstance(one, str) else json.dumps(one)}"]
             elif isinstance(value, tuple):
                 flags += [part for one in value for part in (flag, one)]
             else:

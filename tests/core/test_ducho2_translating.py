@@ -512,3 +512,11 @@ def test_no_model_name_leads_out_of_the_output_folder(data, name):
     _, (branch,), _ = one("textual", **model)
     names = branch.parts[1].split("/")
     assert not any(name in ("", ".", "..") for name in names)
+
+
+def test_output_folders_must_not_lie_in_each_other(data):
+    section = {"output_path": {"visual": "out", "textual": "out/texts"}}
+    _, said = translated("visual_textual", [CLIP], **section)
+    assert any(line.startswith("output_path: data/out/texts lies in data/out") for line in said)
+    _, said = translated("visual_textual", [CLIP], output_path={"visual": "a", "textual": "ab"})
+    assert said == []

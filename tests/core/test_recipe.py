@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 from click.testing import CliRunner
 
 from ducho_core.cli import main
+from ducho_core.extraction.request import ExtractionRequest
+from ducho_core.registry import Registry
 from ducho_core.store import Store
 
 pytestmark = pytest.mark.usefixtures("probe")
@@ -96,3 +99,19 @@ def test_a_name_that_is_taken_by_other_settings_stops_the_run(recipe, tmp_path):
     assert result.exit_code == 1, result.output
     assert "options.dim: 8 → 9" in result.output
     assert len(Store(tmp_path / "features").sets()) == 2
+
+
+def test_a_command_to_paste_holds_options_that_can_be_read(tmp_path, table):
+    table({"a": "one"})
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "extractions: [{source: items.tsv, plugin: probe, text: txet, options: {dim: 3}}]"
+    )
+    result = run("run", str(path))
+    assert "-o dim=3" in result.output
+    request = ExtractionRequest(
+        source="s", plugin="p", options={"names": ["a", "b"], "on": True, "word": "x"}
+    )
+    spec = Registry.discover().extractor("core/hash").spec
+    flags = shlex.split(request.binding(spec, "features").other_flags)
+    assert flags[2:] == ["-o", 'names=["a", "b"]', "-o", "on=true", "-o", "word=x"]

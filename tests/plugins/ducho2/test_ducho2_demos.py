@@ -97,7 +97,7 @@ def test_a_fine_tuned_resnet50_and_a_sentence_encoder(project, resnet, snapshot)
     flag = "--visual.items.model.0.options.sha256"
     assert "visual.items.model.0: MMFashion.pt is a pickle" in refused.stderr
     assert f"-o sha256={digest}" in refused.stderr
-    assert "--visual.items.model.0.options.NAME=VALUE" in refused.stderr
+    assert "-o NAME=VALUE is --visual.items.model.0.options.NAME=VALUE" in refused.stderr
     data = project / "local/data/demo_recsys"
     assert not (data / "visual_embeddings").exists()
     run("run", "config.yml", f"{flag}={digest}")

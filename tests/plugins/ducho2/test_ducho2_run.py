@@ -306,6 +306,19 @@ def test_a_wrong_key_is_said_with_its_path(config):
     )
 
 
+def test_a_wrong_column_is_said_in_the_words_of_the_configuration(text_config):
+    result = run("run", text_config, "--textual.items.text_column=descripton", code=2)
+    assert "textual.items.model.0: meta.tsv has no column 'descripton'" in result.stderr
+    assert "--text is textual.items.text_column, --key textual.items.item_column" in result.stderr
+
+
+def test_a_folder_that_is_not_there_is_named(config):
+    section = {"input_path": "pictures", "output_path": "visual"}
+    name = config("visual", section, {**VIT, "output_layers": "pooler_output"})
+    result = run("run", name, code=1)
+    assert f"visual.items.model.0: there is no file or folder '{DATA}/pictures'" in result.stderr
+
+
 def test_a_recipe_takes_no_overrides(project):
     (project / "recipe.yaml").write_text("source: x.tsv\nextractions: [{plugin: core/hash}]\n")
     assert "No such option '--dry-rnu'" in run("run", "recipe.yaml", "--dry-rnu", code=2).stderr
