@@ -103,7 +103,7 @@ class CarryingOut:
                 stop=self._interruption.event,
             ).run()
             if report.rows:
-                self._fused[fused] = report.fingerprint
+                self._fused[fused] = Store(self._store).open(report.fingerprint).path.name
             yield report
 
     def export(self) -> Iterator[ExportReport]:
@@ -131,14 +131,14 @@ class CarryingOut:
         for report in reports:
             features = store.open(report.fingerprint)
             requires = tuple(features.spec["outputs"][0]["requires"])
-            self._sets[number, requires] = report.fingerprint if len(features) else None
+            self._sets[number, requires] = features.path.name if len(features) else None
             entry = features.spec["identity"].get("weights")
             if isinstance(entry, dict) and "entry" in entry:
                 path = self._plan.extractions[number].path
                 self._observer.say(f"{path}: the weights are {entry['entry']}")
 
     def _name(self, vectors: Vectors) -> str | None:
-        """``FINGERPRINT:OUTPUT`` of an embedding; None where its set has no row."""
+        """``SET:OUTPUT`` of an embedding; None where its set has no row."""
         found = self._sets.get((vectors.extraction, vectors.requires))
         return vectors.of(found) if found else None
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ducho_core.ducho2.remarks import Remarks
 
 _SIDE = (224, 224)
+_WEIGHTS = {"weights", "weights_file", "pretrained"}
 
 
 def picture_model(model: Model, places: Places, remarks: Remarks) -> Translated | None:
@@ -45,11 +46,12 @@ def picture_model(model: Model, places: Places, remarks: Remarks) -> Translated 
         own = custom_options(model, file, remarks)
         return Translated(plugin="custom/model", options={**own, **options}, outputs=_same(layers))
     name = model.name.lower()
-    remarks.say(
-        f"{model.path}.model_name",
-        f"torchvision's {name} with its DEFAULT weights, those that torchvision recommends now;"
-        " which they are stands in the set's SPEC",
-    )
+    if not _WEIGHTS & set(model.options):
+        remarks.say(
+            f"{model.path}.model_name",
+            f"torchvision's {name} with its DEFAULT weights, those that torchvision recommends"
+            " now; which they are stands in the set's SPEC",
+        )
     return Translated(
         plugin="torchvision/image", options={"model": name, **options}, outputs=_same(layers)
     )

@@ -36,8 +36,8 @@ class Places:
 
     def find(self, path: str, key: str) -> str:
         """A path from the current folder."""
-        path = os.path.normpath(path)
-        other = os.path.normpath(os.path.join(self._beside, path))
+        path = _tidy(path)
+        other = _tidy(os.path.join(self._beside, path))
         if other != path and not os.path.exists(path) and os.path.exists(other):
             self._remarks.say(key, f"{other}, as {path} is not below the current folder")
             return other
@@ -45,7 +45,7 @@ class Places:
 
     def below(self, path: str) -> str:
         """A path below ``dataset_path``, from the current folder."""
-        return os.path.normpath(os.path.join(self.dataset, path))
+        return _tidy(os.path.join(self.dataset, path))
 
     def model_file(self, model: Model) -> str | None:
         """The path of the model's file, where its name is a path rather than a name."""
@@ -67,6 +67,14 @@ class Places:
                 )
             return os.path.join(path, names[0])
         return path
+
+
+def _tidy(path: str) -> str:
+    """A path without needless parts; ``..`` after a link leads where the link leads."""
+    if os.pardir not in path.split(os.sep):
+        return os.path.normpath(path)
+    real = os.path.realpath(path)
+    return real if os.path.isabs(path) else os.path.relpath(real)
 
 
 def image_template(

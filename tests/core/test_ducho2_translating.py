@@ -520,3 +520,17 @@ def test_output_folders_must_not_lie_in_each_other(data):
     assert any(line.startswith("output_path: data/out/texts lies in data/out") for line in said)
     _, said = translated("visual_textual", [CLIP], output_path={"visual": "a", "textual": "ab"})
     assert said == []
+
+
+def test_dots_after_a_link_lead_where_the_link_leads(data):
+    (data / "far").mkdir()
+    (data / "data").rename(data / "far/data")
+    (data / "data").symlink_to(data / "far/data")
+    request, (branch,), _ = one("visual", **RESNET, section={"output_path": "../out"})
+    assert (data / branch.folder).resolve() == data / "far/out"
+    assert (data / request.source).resolve() == data / "far/data/images"
+
+
+def test_default_weights_are_said_only_where_they_are_taken(data):
+    _, _, said = one("visual", **RESNET, reshape=[9, 9], options={"weights": "IMAGENET1K_V1"})
+    assert said == []

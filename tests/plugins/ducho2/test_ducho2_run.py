@@ -319,6 +319,30 @@ def test_a_folder_that_is_not_there_is_named(config):
     assert f"visual.items.model.0: there is no file or folder '{DATA}/pictures'" in result.stderr
 
 
+class Canary:
+    """Creates a file when it is loaded."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mknod, (self.path,)
+
+
+def test_a_pickle_is_refused_and_runs_nothing(config, project):
+    torch.save({"model": Canary(project / "sang")}, project / "mine.pt")
+    section = {"input_path": "images", "output_path": "visual"}
+    model = {"model_name": "mine.pt", "backend": "torch", "output_layers": "avgpool"}
+    name = config("visual", section, model)
+    run("convert-config", name)
+    assert "mine.pt is a pickle" in run("run", name, code=2).stderr
+    flag = "--visual.items.model.0.options.architecture=torchvision:resnet50"
+    assert "mine.pt" in run("run", name, flag, code=2).stderr
+    assert not (project / "sang").exists()
+    torch.load(project / "mine.pt", weights_only=False)
+    assert (project / "sang").exists(), "the canary sings when it is loaded"
+
+
 def test_a_recipe_takes_no_overrides(project):
     (project / "recipe.yaml").write_text("source: x.tsv\nextractions: [{plugin: core/hash}]\n")
     assert "No such option '--dry-rnu'" in run("run", "recipe.yaml", "--dry-rnu", code=2).stderr
