@@ -13,23 +13,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from ducho_core.errors import UsageError
 from ducho_core.extraction.session import Silent
 from ducho_core.extraction.versions import versions_behind
 from ducho_core.fuser import FuserContext, FuserInput, RowFuser
 from ducho_core.fusion import fitting
+from ducho_core.fusion.committing import ChunkCommitter
 from ducho_core.fusion.inputs import open_inputs
 from ducho_core.fusion.join import Join
-from ducho_core.fusion.layouts import check_made, make_layout
-from ducho_core.fusion.planning import PendingChunk, pending_chunks, plan_new
+from ducho_core.fusion.layouts import make_layout
+from ducho_core.fusion.planning import pending_chunks, plan_new
 from ducho_core.fusion.report import FusionReport
 from ducho_core.fusion.request import FuseRequest
 from ducho_core.fusion.settings import make_spec, sets_but_for_fit, with_fit
 from ducho_core.options import build_options, parse_options
 from ducho_core.store import FeatureSet, Store
-from ducho_core.store.schema import embedding_array, scale_name, to_stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,6 +212,9 @@ class Fusion:
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
         writer.write_run(run_id, "start", self._circumstances(pending))
         self._observer.extracting(report.name, pending)
+        commit = ChunkCommitter(
+            writer, layout, report, run_id, str(self._request.dtype), self._observer.failed
+        )
         try:
             for chunk in pending_chunks(writer, layout):
                 if self._stop.is_set():
@@ -221,48 +223,11 @@ class Fusion:
                 if writer.chunk_path(chunk.plan, chunk.chunk).exists():
                     report.elsewhere += len(chunk.numbers)
                 else:
-                    self._commit_chunk(writer, layout, chunk, run_id, report)
+                    commit(chunk)
                 self._observer.advanced(len(chunk.numbers))
         finally:
             self._observer.finished()
             writer.write_run(run_id, "end", {"finished": _now(), **report.as_dict()})
-
-    def _commit_chunk(
-        self,
-        writer: SetWriter,
-        layout: Layout,
-        chunk: PendingChunk,
-        run_id: str,
-        report: FusionReport,
-    ) -> None:
-        here = chunk.numbers >= 0
-        keys = chunk.keys if here.all() else chunk.keys.filter(pa.array(here))
-        made, digests = layout.make(chunk.numbers[here], keys)
-        good = check_made(made, report.dims, keys.num_rows, self._found.canonical)
-        codes = np.where(good, "", "non_finite")
-        columns: dict[str, Any] = {name: keys[name] for name in layout.keys}
-        for name in report.dims:
-            stored, scale, unfit = to_stored(made[name], self._request.dtype)
-            codes[unfit & good] = "overflow"
-            columns[name] = embedding_array(stored)
-            if scale is not None:
-                columns[scale_name(name)] = pa.array(scale)
-        columns["input_sha256"] = pa.array(digests, pa.binary(32))
-        rows = pa.table(columns)
-        failed = codes != ""
-        tables = [_failures(keys.filter(pa.array(failed)), codes[failed].tolist(), run_id)]
-        if failed.any():
-            rows = rows.filter(pa.array(~failed))
-        if not here.all():
-            gone = chunk.keys.filter(pa.array(~here))
-            tables.append(_failures(gone, ["withdrawn"] * gone.num_rows, run_id))
-        failures = pa.concat_tables(tables)
-        if not writer.commit_chunk(chunk.plan, chunk.chunk, rows, failures, run_id):
-            report.elsewhere += len(chunk.numbers)
-            return
-        report.stored += rows.num_rows
-        report.failed.update(code for code in failures["code"].to_pylist())
-        self._observer.failed(failures.num_rows)
 
     def _parse_options(self) -> Any:
         name, kind = self._found.canonical, self._found.options_type()
@@ -281,30 +246,6 @@ class Fusion:
             "processors": os.cpu_count(),
             "versions": versions_behind(self._found.distribution),
         }
-
-
-_MESSAGES = {
-    "non_finite": "the fuser gave NaN or infinity for this key",
-    "overflow": "a value is too large for the stored type",
-    "withdrawn": "an input has no row for this key any more",
-}
-
-
-def _failures(keys: pa.RecordBatch, codes: Sequence[str], run_id: str) -> pa.Table:
-    gone = [code == "withdrawn" for code in codes]
-    columns: dict[str, Any] = {name: keys[name] for name in keys.schema.names}
-    columns["status"] = ["withdrawn" if one else "failed" for one in gone]
-    columns["stage"] = ["source" if one else "check" for one in gone]
-    columns["code"] = list(codes)
-    columns["message"] = [_MESSAGES[code] for code in codes]
-    columns["input_sha256"] = pa.array([None] * len(codes), pa.binary(32))
-    columns["run_id"] = [run_id] * len(codes)
-    return pa.table(
-        {
-            name: pa.array(column, pa.string()) if isinstance(column, list) else column
-            for name, column in columns.items()
-        }
-    )
 
 
 def _now() -> str:

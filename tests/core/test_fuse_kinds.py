@@ -305,10 +305,10 @@ def test_killed_at_any_commit_a_fusion_goes_on_and_gives_the_same(
     while True:
         count = 0
 
-        def link(temporary, target):
+        def link(temporary, target, fatal=kills + 1):
             nonlocal count
             count += 1
-            if count == kills + 1:
+            if count == fatal:
                 raise Killed
             return real(temporary, target)
 
@@ -347,6 +347,22 @@ def test_a_stopped_fusion_says_so_and_goes_on(store):
     assert (report.interrupted, report.stored) == (True, 4)
     again = fuse("one", "concat", store=store)
     assert (again.interrupted, again.stored, again.skipped) == (False, 36, 4)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_an_input_that_lost_planned_rows_is_an_error_until_they_are_back(store):
+    writer = put_set(store, "one", KEYS, vectors_for(KEYS, 4))
+    stop = threading.Event()
+    stop.set()
+    assert fuse("one", "concat", store=store, stop=stop).stored == 0
+    lost = writer.chunk_path(0, 5)
+    content_of_lost = lost.read_bytes()
+    lost.unlink()
+    with pytest.raises(StoreError, match=r"no longer in what it is fused of.*store verify"):
+        fuse("one", "concat", store=store)
+    lost.write_bytes(content_of_lost)
+    report = fuse("one", "concat", store=store)
+    assert (report.stored + report.skipped, len(fused(store, report))) == (40, 40)
 
 
 def test_two_processes_share_the_work(store):
