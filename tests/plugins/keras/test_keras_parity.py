@@ -14,7 +14,6 @@ CASES = [
     ("ResNet50", 64, "resnet", "conv3_block4_out", "avg_pool"),
     ("VGG19", 32, "vgg19", "block5_pool", "fc2"),
     ("MobileNetV2", 64, "mobilenet_v2", "block_6_project_BN", "global_average_pooling2d"),
-    ("EfficientNetB0", 64, "efficientnet", "block4a_expand_conv", "top_dropout"),
 ]
 
 
@@ -41,14 +40,14 @@ def test_a_classifier_that_is_a_convolution(pictures: Any) -> None:
 
 
 def test_batch_sizes_and_orders_spread_no_more_than_keras_own(pictures: Any) -> None:
-    extractor = kit.make(model="MobileNetV2", resize=(64,))
-    ours = kit.features(extractor, pictures)["pooled"]
-    model = kit.random_model("MobileNetV2", 64)
-    layer, family = "global_average_pooling2d", "mobilenet_v2"
-    whole = kit.direct(model, layer, pictures, family)
+    layer, family = "expanded_conv_4_add", "mobilenet_v3"
+    extractor = kit.make(model="MobileNetV3Small", resize=(64,), layers=(layer,))
+    ours = kit.features(extractor, pictures)[layer]
+    model = kit.random_model("MobileNetV3Small", 64)
+    whole = kit.direct(model, layer, pictures, family).mean((1, 2))
     for batch in (1, 4):
-        backwards = kit.features(extractor, pictures[::-1], batch)["pooled"][::-1]
-        own = kit.direct(model, layer, pictures[::-1], family, batch)[::-1]
+        backwards = kit.features(extractor, pictures[::-1], batch)[layer][::-1]
+        own = kit.direct(model, layer, pictures[::-1], family, batch).mean((1, 2))[::-1]
         spread = kit.distances(own, whole).max()
         assert kit.distances(backwards, ours).max() <= max(2 * spread, 1e-6)
 

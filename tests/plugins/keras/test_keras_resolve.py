@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -317,22 +316,25 @@ def test_keras_that_runs_on_another_backend_already_is_refused(
         kit.resolve(model=MODEL, pretrained=False)
 
 
-def test_stdout_stays_clean_while_weights_are_fetched(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_weights_are_fetched_once_and_only_if_they_are_the_right_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = b"weights"
-    made = msgspec.structs.replace(applications()[MODEL], digest=hashlib.md5(content).hexdigest())
-
-    def get_file(
-        name: str, url: str, *, cache_dir: str, cache_subdir: str, file_hash: str
-    ) -> None:
-        print("Downloading data from", url)
-        (Path(cache_dir) / cache_subdir).mkdir(parents=True)
-        (Path(cache_dir) / cache_subdir / name).write_bytes(content)
-
-    monkeypatch.setattr(fetching, "urlopen", lambda *_, **__: io.BytesIO())
-    monkeypatch.setattr(kit.keras.utils, "get_file", get_file)
-    assert fetching.fetch(MODEL, made) == str(cache / made.file)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    served = tmp_path / "served.h5"
+    made = msgspec.structs.replace(
+        applications()[MODEL],
+        url=served.as_uri(),
+        digest=hashlib.md5(b"weights", usedforsecurity=False).hexdigest(),
+    )
+    served.write_bytes(b"other weights")
+    with pytest.raises(TransientError, match=r"served\.h5"):
+        fetching.fetch(MODEL, made)
+    shutil.rmtree(tmp_path / "home")
+    served.write_bytes(b"weights")
+    path = fetching.fetch(MODEL, made)
+    assert path == str(tmp_path / "home" / "models" / made.file)
+    served.unlink()
+    assert Path(fetching.fetch(MODEL, made)).read_bytes() == b"weights"
     out, err = capsys.readouterr()
     assert not out
-    assert made.url in err
+    assert "Downloading data" in err

@@ -91,17 +91,23 @@ def test_what_is_not_to_be_had(options: dict[str, Any], words: str) -> None:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of torch's."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    return tmp_path / "hub" / "checkpoints"
+
+
+@pytest.fixture
+def cache(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of torch's, on a machine without a network."""
 
     def unreachable(*_: Any, **__: Any) -> None:
         raise URLError("no network")
 
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
     monkeypatch.setattr(fetching, "urlopen", unreachable)
     monkeypatch.setattr(torch.hub, "urlopen", unreachable)
-    return tmp_path / "hub" / "checkpoints"
+    return empty_cache
 
 
 def test_weights_that_the_cache_lacks_are_an_error_that_helps(cache: Path) -> None:
@@ -110,6 +116,22 @@ def test_weights_that_the_cache_lacks_are_an_error_that_helps(cache: Path) -> No
     for words in (f"{cache}/resnet18-f37072fd.pth", "weights_file=PATH", "pretrained=false"):
         assert words in str(told.value)
     assert not list(cache.glob("*"))
+
+
+def test_weights_are_fetched_once_and_only_if_they_are_the_right_ones(
+    empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256(b"weights").hexdigest()
+    served = tmp_path / f"resnet18-{digest[:8]}.pth"
+    monkeypatch.setattr(ResNet18_Weights.DEFAULT.value, "url", served.as_uri())
+    served.write_bytes(b"other weights")
+    with pytest.raises(TransientError, match="invalid hash value"):
+        fetching.fetch(ResNet18_Weights.DEFAULT)
+    assert not list(empty_cache.glob("*"))
+    served.write_bytes(b"weights")
+    assert fetching.fetch(ResNet18_Weights.DEFAULT) == str(empty_cache / served.name)
+    served.unlink()
+    assert Path(fetching.fetch(ResNet18_Weights.DEFAULT)).read_bytes() == b"weights"
 
 
 def cached(cache: Path, monkeypatch: pytest.MonkeyPatch, state: Any) -> str:

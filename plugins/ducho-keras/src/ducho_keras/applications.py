@@ -18,7 +18,7 @@ from ducho_core import KnownModel, UsageError
 
 _SUGGESTIONS = """\
   MobileNetV2      14 MB   quick, also on a CPU
-  ResNet50        103 MB   the baseline that most papers compare with
+  ResNet50        102 MB   the baseline that most papers compare with
   EfficientNetB0   21 MB   better than both at the size"""
 _AS_OF = "2026-11-25"
 

@@ -56,6 +56,8 @@ def _download(name: str, application: Application, path: Path) -> None:
         # Keras tries without a time limit, so ask first whether anything answers.
         with urlopen(Request(application.url, method="HEAD"), timeout=_ASK_SECONDS):  # noqa: S310
             pass
+        # Where the folder is not there, Keras takes one under /tmp instead.
+        path.parent.mkdir(parents=True, exist_ok=True)
         with redirect_stdout(sys.stderr):
             keras.utils.get_file(
                 path.name,

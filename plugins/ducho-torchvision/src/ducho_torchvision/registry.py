@@ -33,7 +33,7 @@ __all__ = [
 
 _SUGGESTIONS = """\
   mobilenet_v3_large    22 MB   quick, also on a CPU
-  resnet50             103 MB   the baseline that most papers compare with
+  resnet50             102 MB   the baseline that most papers compare with
   vit_b_16             346 MB   a vision transformer, slow on a CPU"""
 
 
