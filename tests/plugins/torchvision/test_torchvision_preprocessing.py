@@ -106,5 +106,8 @@ def test_an_image_too_narrow_to_crop_fails_alone() -> None:
 def test_networks_made_for_one_size_are_built_for_the_size_asked_for(
     pictures: list[Media],
 ) -> None:
-    extractor = kit.make(model="vit_b_32", input_size=(64,), layers=("encoder.ln",))
-    assert kit.features(extractor, pictures[:2])["encoder.ln"].shape == (2, 768)
+    layers = ("encoder.ln", "permute", "conv_proj")
+    found = kit.features(kit.make(model="vit_b_32", input_size=(64,), layers=layers), pictures[:2])
+    assert found["encoder.ln"].shape == (2, 768)
+    # The patches, before the class token joins them: none of them is left out.
+    assert kit.distances(found["permute"], found["conv_proj"]).max() <= 1e-5

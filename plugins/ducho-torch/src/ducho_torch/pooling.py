@@ -67,6 +67,8 @@ class LayerPooling:
         height: of the network's input.
         width: of the network's input.
         prefix_tokens: class and register tokens at the start of a token sequence.
+        tokens: length of a sequence that has those at its start, where it is known; sequences
+            of another length (the patches before the class token joins them) have none.
         channels_last: what a map is taken for where its sides leave it open.
     """
 
@@ -77,11 +79,13 @@ class LayerPooling:
         height: int,
         width: int,
         prefix_tokens: int = 0,
+        tokens: int | None = None,
         channels_last: bool = False,
     ) -> None:
         self._how = how
         self._aspect = math.log(height / width)
         self._prefix_tokens = prefix_tokens
+        self._tokens = tokens
         self._default = channels_last
         self._channels_last: dict[str, bool] = {}
 
@@ -96,10 +100,11 @@ class LayerPooling:
         """
         if name not in self._channels_last:
             self._channels_last[name] = self._is_channels_last(name, tensor)
+        joined = tensor.ndim != 3 or self._tokens in (None, tensor.shape[1])
         return pool_spatial(
             tensor,
             self._how,
-            prefix_tokens=self._prefix_tokens,
+            prefix_tokens=self._prefix_tokens if joined else 0,
             channels_last=self._channels_last[name],
         )
 

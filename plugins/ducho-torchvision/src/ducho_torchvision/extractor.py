@@ -64,6 +64,7 @@ class TorchvisionExtractor(ImageNetwork):
             height=preprocessing.height,
             width=preprocessing.width,
             prefix_tokens=1 if hasattr(model, "class_token") else 0,
+            tokens=getattr(model, "seq_length", None),
         )
         with memory_errors(), computing(precision, device):
             self._capture = NodeCapture(
