@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ducho_core.errors import ChangedInputError, ContractError, SourceError, UsageError
-from ducho_core.extraction.session import extract
+from ducho_core.extraction.session import Silent, extract
 from ducho_core.store import Store
 
 if TYPE_CHECKING:
@@ -455,3 +455,29 @@ def test_an_option_that_is_no_option_is_explained_before_anything_is_written(tab
 def test_nothing_is_left_in_the_temporary_folder(table, tmp_path):
     extract(table(texts(3000)), "probe", store=tmp_path / "s")
     assert [path for path in (tmp_path / "s").rglob("tmp/*") if path.is_file()] == []
+
+
+def test_what_an_extractor_remarks_is_said_before_it_is_loaded(table, tmp_path, monkeypatch):
+    from ducho_probe.extractor import TextProbe
+
+    said = []
+    plain, load = TextProbe.resolve, TextProbe.load
+
+    class Listener(Silent):
+        def say(self, text):
+            said.append(text)
+
+    def loading(resolved, run_options):
+        assert "this runs your code" in said
+        return load(resolved, run_options)
+
+    monkeypatch.setattr(
+        TextProbe,
+        "resolve",
+        lambda options, context: replace(
+            plain(options, context), remarks=("this runs your code",)
+        ),
+    )
+    monkeypatch.setattr(TextProbe, "load", loading)
+    extract(table(texts(3)), "probe", store=tmp_path / "s", observer=Listener())
+    assert said.count("this runs your code") == 1
