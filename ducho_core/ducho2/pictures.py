@@ -50,7 +50,7 @@ def picture_model(model: Model, places: Places, remarks: Remarks) -> Translated 
         remarks.say(
             f"{model.path}.model_name",
             f"torchvision's {name} with its DEFAULT weights, those that torchvision recommends"
-            " now; which they are stands in the set's SPEC",
+            f" now: `ducho plugins models torchvision {name}` says which, and so does the run",
         )
     return Translated(
         plugin="torchvision/image", options={"model": name, **options}, outputs=_same(layers)

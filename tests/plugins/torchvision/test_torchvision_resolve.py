@@ -267,7 +267,7 @@ def test_known_models_have_sizes_and_dims() -> None:
     resnet = known["resnet50"]
     assert resnet.dim == 2048
     assert resnet.megabytes == pytest.approx(25_557_032 * 4 / 1e6, rel=0.01)
-    assert "IMAGENET1K_V2" in resnet.remark
+    assert resnet.remark.endswith("has IMAGENET1K_V1, IMAGENET1K_V2 (DEFAULT)")
     assert known["squeezenet1_1"].dim == 512
     assert all(model.dim and model.megabytes for model in known.values())
 

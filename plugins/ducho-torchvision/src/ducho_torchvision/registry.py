@@ -107,7 +107,9 @@ def _known(name: str) -> KnownModel:
     layer: Any = network.get_submodule(classifier_name(network))
     metrics: Mapping[str, Mapping[str, float]] = default.meta.get("_metrics", {})
     accuracy = next((values.get("acc@1") for values in metrics.values()), None)
-    entries = ", ".join(entry.name for entry in enum)
+    entries = ", ".join(
+        f"{entry.name} (DEFAULT)" if entry is default else entry.name for entry in enum
+    )
     return KnownModel(
         name=name,
         dim=int(layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels),
