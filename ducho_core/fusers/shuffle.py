@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ducho_core.fuser import FuserContext
     from ducho_core.fusers.options import ShuffleOptions
 
+_BLOCK = 65536
+
 
 class Shuffle(RelabelFuser):
     """Each key gets the vector of a key drawn at random, each vector once.
@@ -36,9 +38,12 @@ class Shuffle(RelabelFuser):
     def sources(self, digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """See ``RelabelFuser.sources``."""
         salt = self._seed.to_bytes(16, "little")
-        content = np.ascontiguousarray(digests, "<u8").tobytes()
-        drawn = b"".join(
-            blake2b(content[at : at + 16], digest_size=8, salt=salt).digest()
-            for at in range(0, len(content), 16)
-        )
-        return np.argsort(np.frombuffer(drawn, "<u8"), kind="stable")
+        drawn = np.empty(len(digests), np.uint64)
+        for start in range(0, len(digests), _BLOCK):
+            content = np.ascontiguousarray(digests[start : start + _BLOCK], "<u8").tobytes()
+            numbers = b"".join(
+                blake2b(content[at : at + 16], digest_size=8, salt=salt).digest()
+                for at in range(0, len(content), 16)
+            )
+            drawn[start : start + _BLOCK] = np.frombuffer(numbers, "<u8")
+        return np.argsort(drawn, kind="stable")

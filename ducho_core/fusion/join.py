@@ -90,7 +90,6 @@ class Join:
     Attributes:
         inputs: the inputs.
         keys: their key columns.
-        index: digest of a key to its number in the join.
         rows: for each input its row of every joined key, ``ABSENT`` where it has none.
         kept: which joined keys take part, (n,) bool; all until a policy says otherwise.
     """
@@ -98,7 +97,7 @@ class Join:
     def __init__(self, inputs: Sequence[SetInput]) -> None:
         self.inputs = tuple(inputs)
         self.keys: tuple[str, ...] = inputs[0].features.keys
-        self.index = DigestIndex()
+        self._index: DigestIndex | None = DigestIndex()
         self.rows: list[Rows] = []
         few = sum(len(one.features) for one in inputs) < 2**31
         self._integer = np.int32 if few else np.int64
@@ -162,6 +161,24 @@ class Join:
         if missing == "drop":
             for rows in self.rows:
                 self.kept &= rows != ABSENT
+
+    @property
+    def index(self) -> DigestIndex:
+        """Digest of a key to its number in the join; made anew after ``release``."""
+        if self._index is None:
+            digests = [
+                digest_keys(
+                    self.key_batch(np.arange(start, min(start + _BLOCK, len(self)))), self.keys
+                )
+                for start in range(0, len(self), _BLOCK)
+            ]
+            self._index = DigestIndex()
+            self._index.add(np.concatenate(digests), np.arange(len(self), dtype=np.int64))
+        return self._index
+
+    def release(self) -> None:
+        """Free the memory of the index until it is needed again."""
+        self._index = None
 
     def blocks(self, size: int) -> Iterator[Rows]:
         """Numbers of the keys that take part, in order, ``size`` at a time."""

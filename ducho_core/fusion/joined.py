@@ -31,6 +31,7 @@ class JoinedRows:
 
     Attributes:
         join: the joined inputs.
+        rows: for each input the row that each number's vector is in.
         readers: one for each input.
         block: rows to take at a time.
         means: for each input what stands in for a missing vector; zeros where there is none.
@@ -38,6 +39,7 @@ class JoinedRows:
 
     def __init__(self, join: Join, scratch: Callable[[], Path], width: int = 0) -> None:
         self.join = join
+        self.rows = list(join.rows)
         self.readers = [VectorReader(one, scratch()) for one in join.inputs]
         self.block = block_rows([*(one.dim for one in join.inputs), width])
         self.means: dict[int, Vectors] = {}
@@ -45,13 +47,13 @@ class JoinedRows:
     def prepare(self, blocks: Iterable[Rows]) -> None:
         """Settle how to read, given the blocks that will be asked for."""
         listed = list(blocks)
-        for reader, rows in zip(self.readers, self.join.rows, strict=True):
+        for reader, rows in zip(self.readers, self.rows, strict=True):
             reader.prepare(rows[block][rows[block] != ABSENT] for block in listed)
 
     def batch(self, numbers: Rows, keys: pa.RecordBatch) -> FuserBatch:
         """The rows with these numbers, whose keys these are."""
         values, presents = [], []
-        for at, (reader, every) in enumerate(zip(self.readers, self.join.rows, strict=True)):
+        for at, (reader, every) in enumerate(zip(self.readers, self.rows, strict=True)):
             rows = every[numbers]
             present = rows != ABSENT
             if present.all():

@@ -102,9 +102,11 @@ class RelabelLayout(Layout):
         self.rows, self.keys, self.kept = rows, join.keys, join.kept
         self._name = fuser.outputs[0].name
         features = join.inputs[0].features
+        join.release()
         digests = _key_digests(features, join.keys)
         order = np.lexsort((digests[:, 1], digests[:, 0]))
-        sources = np.asarray(fuser.sources(digests[order]))
+        digests = digests[order]
+        sources = np.asarray(fuser.sources(digests))
         if sources.shape != order.shape or sources.dtype.kind not in "iu":
             raise ContractError(
                 f"{who}: sources must be {len(order)} whole numbers, not {sources.dtype}"
@@ -112,7 +114,9 @@ class RelabelLayout(Layout):
             )
         if len(order) and not 0 <= sources.min() <= sources.max() < len(order):
             raise ContractError(f"{who}: sources must be from 0 to {len(order) - 1}")
-        join.rows[0][order] = order[sources]
+        taken = np.empty_like(join.rows[0])
+        taken[order] = order[sources]
+        rows.rows[0] = taken
 
     def key_batch(self, numbers: Rows) -> pa.RecordBatch:
         return self.rows.join.key_batch(numbers)
@@ -136,6 +140,7 @@ class GroupLayout(Layout):
         self._fuser = fuser
         self.keys = tuple(fuser.keeps)
         features = rows.join.inputs[0].features
+        rows.join.release()
         digests = _key_digests(features, self.keys)
         order = np.lexsort((digests[:, 1], digests[:, 0]))
         ordered = digests[order]
@@ -258,7 +263,12 @@ def check_made(
 
 
 def _key_digests(features: FeatureSet, keys: tuple[str, ...]) -> Digests:
-    return np.concatenate([digest_keys(one, keys) for one in features.batches(keys)])
+    digests = np.empty((len(features), 2), np.uint64)
+    at = 0
+    for batch in features.batches(keys):
+        digests[at : at + batch.num_rows] = digest_keys(batch, keys)
+        at += batch.num_rows
+    return digests
 
 
 def _check_outputs(fuser: Fuser, who: str) -> int:

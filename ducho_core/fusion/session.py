@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from ducho_core.errors import UsageError
 from ducho_core.extraction.session import Silent
@@ -90,6 +91,7 @@ class Fusion:
         store.probe()
         inputs = open_inputs(store, self._request.sets)
         join = Join(inputs)
+        pa.default_memory_pool().release_unused()
         coverage = join.coverage()
         if len(inputs) > 1:
             self._observer.say(str(coverage))
@@ -126,6 +128,8 @@ class Fusion:
         depends = fitted and self._request.fit_from is None
         depends |= not isinstance(fuser, RowFuser)
         depends |= missing in ("zero", "mean") and len(join.inputs) > 1
+        if depends:
+            join.release()  # digests of all rows take memory, too
         spec = make_spec(
             self._request,
             self._found,
@@ -135,6 +139,7 @@ class Fusion:
             layout.keys,
             snapshots=depends,
         )
+        pa.default_memory_pool().release_unused()
         content, reused = None, False
         if fitted:
             assert isinstance(fuser, RowFuser)

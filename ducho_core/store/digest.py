@@ -10,9 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
+
+
+_BLOCK = 65536
 
 
 def content_sha256(table: pa.Table) -> str:
@@ -32,6 +35,30 @@ def content_sha256(table: pa.Table) -> str:
     whole = hashlib.sha256()
     for field in table.schema:
         _feed(whole, field, table[field.name].chunks, table.num_rows)
+    return whole.hexdigest()
+
+
+def sorted_sha256(columns: Mapping[str, pa.Array], order: npt.NDArray[np.integer[Any]]) -> str:
+    """``content_sha256`` of the table of these columns with its rows put into an order.
+
+    The table is never made: memory is bounded by a block of rows beside the columns.
+
+    Args:
+        columns: name to column, without nulls, in the order of the table.
+        order: for each row of that table its position in the columns, (n,).
+    """
+    whole = hashlib.sha256()
+    ones = np.ones(_BLOCK, np.uint8)
+    for name, column in columns.items():
+        word = type_word(column.type)
+        whole.update(f"{name}\0{word}\0".encode() + len(order).to_bytes(8, "little"))
+        for start in range(0, len(order), _BLOCK):
+            whole.update(ones[: len(order) - start].data)
+        for feed in (_lengths, _values) if word in ("string", "binary") else (_values,):
+            for start in range(0, len(order), _BLOCK):
+                block = column.take(pa.array(order[start : start + _BLOCK]))
+                content: Any = feed(block)
+                whole.update(content)
     return whole.hexdigest()
 
 

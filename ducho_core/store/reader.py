@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ducho_core.errors import SetNotFoundError, UsageError
-from ducho_core.store.digest import content_sha256, row_digests
+from ducho_core.store.digest import row_digests, sorted_sha256
 from ducho_core.store.failures import current_failures
 from ducho_core.store.find import Finder, Key
 from ducho_core.store.parquet import DamagedFileError, DataFile
@@ -179,18 +179,28 @@ class FeatureSet:
 
         It does not depend on chunks or order. Needs memory for all keys and 32 bytes a row.
         """
-        columns = self.schema.names
-        tables = [
-            pa.Table.from_batches([batch.select(list(self.keys))]).append_column(
-                "row_sha256", row_digests(pa.Table.from_batches([batch.select(columns)]))
-            )
-            for batch in self.batches()
-        ]
-        if not tables:
-            fields = [*key_fields(self.keys), pa.field("row_sha256", pa.binary(32))]
-            return content_sha256(pa.schema(fields).empty_table())
-        rows = pa.concat_tables(tables)
-        return content_sha256(rows.sort_by([(name, "ascending") for name in self.keys]))
+        # The keys are sorted before the digests are there, since both take memory a row.
+        columns = self._key_columns()
+        order = pc.sort_indices(
+            pa.table(columns), [(name, "ascending") for name in self.keys]
+        ).to_numpy()
+        digests = np.empty((len(self), 32), np.uint8)
+        at = 0
+        for batch in self.batches():
+            rows = b"".join(row_digests(pa.Table.from_batches([batch])).to_pylist())
+            digests[at : at + batch.num_rows] = np.frombuffer(rows, np.uint8).reshape(-1, 32)
+            at += batch.num_rows
+        columns["row_sha256"] = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(32), len(digests), [None, pa.py_buffer(digests)]
+        )
+        return sorted_sha256(columns, order)
+
+    def _key_columns(self) -> dict[str, pa.Array]:
+        batches = list(self.batches(self.keys))
+        return {
+            name: pa.concat_arrays([pa.array([], pa.string()), *(one[name] for one in batches)])
+            for name in self.keys
+        }
 
     def runs(self) -> list[dict[str, Any]]:
         """Records of the runs that wrote to it, oldest first, each with ``run`` and ``stage``."""

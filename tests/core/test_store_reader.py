@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ducho_core.errors import SetNotFoundError, StoreError, UsageError
-from ducho_core.store import Store
+from ducho_core.store import Store, digest
 from tests.core.store_samples import (
     CAPTION,
     RUN,
@@ -219,6 +219,30 @@ def test_a_snapshot_digest_forgets_chunks_and_order(tmp_path):
             writer.commit_chunk(0, chunk, rows_of(writer, order[start:end]), None, RUN)
         found.append(store.open(writer.path.name).snapshot_digest())
     assert found[0] == found[1] == found[2] != found[3]
+
+
+@pytest.mark.parametrize("keys", [("item_id",), ("user_id", "item_id")])
+def test_a_snapshot_digest_is_that_of_the_sorted_table(tmp_path, monkeypatch, keys):
+    monkeypatch.setattr(digest, "_BLOCK", 3)
+    names = ["b", "", "é", "a\0", "B", "10", "9", "a"]
+    rows = [name if len(keys) == 1 else (name, other) for name in names for other in "yx"]
+    rows = list(dict.fromkeys(rows))
+    writer = Store(tmp_path / "s", create=True).create_set(make_spec(keys=keys))
+    writer.commit_plan(0, plan_of(writer, [rows[:5], rows[5:]]))
+    for chunk, part in enumerate((rows[:5], rows[5:])):
+        writer.commit_chunk(0, chunk, rows_of(writer, part), None, RUN)
+    features = Store(tmp_path / "s").open(writer.path.name)
+    whole = pa.Table.from_batches(list(features.batches()))
+    table = whole.select(list(keys)).append_column("row_sha256", digest.row_digests(whole))
+    in_order = table.sort_by([(name, "ascending") for name in keys])
+    assert features.snapshot_digest() == digest.content_sha256(in_order)
+
+
+def test_a_snapshot_digest_of_no_rows(tmp_path):
+    writer = Store(tmp_path / "s", create=True).create_set(make_spec(dim=None))
+    features = Store(tmp_path / "s").open(writer.path.name)
+    fields = [pa.field("item_id", pa.string()), pa.field("row_sha256", pa.binary(32))]
+    assert features.snapshot_digest() == digest.content_sha256(pa.schema(fields).empty_table())
 
 
 def test_a_snapshot_digest_sees_every_value(tmp_path):
