@@ -13,12 +13,10 @@ from ducho_core.testing import ExtractorConformance
 RESIZED = {"preprocessing": "zscore", "resize": [kit.SIDE]}
 
 
-class OfImages(ExtractorConformance):
+class TestFactory(ExtractorConformance):
     plugin = "custom/model"
     inputs = ("image",)
 
-
-class TestFactory(OfImages):
     @pytest.fixture
     def options(self, forms: kit.Forms) -> dict[str, Any]:
         return {
@@ -29,7 +27,10 @@ class TestFactory(OfImages):
         }
 
 
-class TestExported(OfImages):
+class TestExported(ExtractorConformance):
+    plugin = "custom/model"
+    inputs = ("image",)
+
     @pytest.fixture
     def options(self, forms: kit.Forms) -> dict[str, Any]:
         return {
@@ -39,7 +40,10 @@ class TestExported(OfImages):
         }
 
 
-class TestOnnx(OfImages):
+class TestOnnx(ExtractorConformance):
+    plugin = "custom/model"
+    inputs = ("image",)
+
     @pytest.fixture
     def options(self, forms: kit.Forms) -> dict[str, Any]:
         return {"model": str(forms.onnx), "layers": ["maps:0", "output"]}

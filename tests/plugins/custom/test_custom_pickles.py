@@ -12,6 +12,7 @@ import custom_kit as kit
 import pytest
 import torch
 from ducho_custom import CustomExtractor, CustomRunOptions, reading
+from safetensors.torch import load_file, save_file
 
 from ducho_core import DuchoError, OptionError, UsageError
 
@@ -54,6 +55,44 @@ def test_a_canary_as_the_weights_of_transformers_is_refused(
     assert "ducho custom convert" in refused(trace, modality="text", model=folder)
     aside = shutil.copy(path, tmp_path / "weights.bin")
     refused(trace, modality="text", model=Path(aside), architecture=f"transformers:{bert}")
+
+
+@pytest.mark.parametrize("content", ["zip", "script", "exported"])
+def test_a_canary_that_can_be_seen_is_refused_before_anything_is_loaded(
+    tmp_path: Path, content: str, forms: kit.Forms, bert: Path
+) -> None:
+    trace = tmp_path / "sang"
+    path = kit.canary(tmp_path / "weights.pth", trace, content)
+    for way in (
+        {"architecture": "torchvision:resnet18"},
+        {"factory": forms.factory},
+        {"architecture": f"transformers:{bert}", "modality": "text"},
+    ):
+        with pytest.raises(UsageError, match="-o sha256="):
+            kit.resolve(model=path, **way)
+    assert not trace.exists()
+
+
+def test_pinned_weights_of_transformers_may_be_a_pickle(tmp_path: Path, bert: Path) -> None:
+    folder = Path(shutil.copytree(bert, tmp_path / "folder"))
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save({"state_dict": state, "args": Opaque()}, folder / "pytorch_model.bin")
+    asked = {"modality": "text", "model": folder}
+    with pytest.raises(UsageError, match="-o sha256="):
+        kit.resolve(**asked)
+    pin = kit.sha256(folder / "pytorch_model.bin")
+    found = kit.features(kit.make(**asked, pin=pin), kit.TEXTS)["output"]
+    expected = kit.features(kit.make(modality="text", model=bert), kit.TEXTS)["output"]
+    assert (found == expected).all()
+    save_file(state, folder / "model-00001-of-00002.safetensors")
+    save_file(state, folder / "model-00002-of-00002.safetensors")
+    with pytest.raises(UsageError, match=r"sha256 pins one file, and the weights .* are 2 files"):
+        kit.resolve(**asked, pin=pin)
+
+
+class Opaque:
+    """What training leaves in a checkpoint."""
 
 
 def test_safetensors_are_taken_before_a_pickle_beside_them(tmp_path: Path, bert: Path) -> None:

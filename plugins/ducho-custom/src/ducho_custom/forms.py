@@ -12,7 +12,7 @@ from ducho_torch import PickleRefusedError, checkpoint_dtype, weights_digest
 from ducho_core import Extractor, OptionError, Output, Resolved, UsageError
 from ducho_custom.options import OUTPUT
 from ducho_custom.reading import Weights
-from ducho_custom.trust import check_pin
+from ducho_custom.trust import check_pin, refuse_early
 
 if TYPE_CHECKING:
     from ducho_core import ResolveContext
@@ -74,13 +74,14 @@ class Form(ABC):
         """The weight file, and what of it is wanted.
 
         Raises:
-            UsageError: it is a folder, or not what was pinned.
+            UsageError: it is a folder, not what was pinned, or refused.
         """
         if os.path.isdir(self.path):
             raise UsageError(
                 f"--model {self.file} is a folder; name the file that holds the weights"
             )
         check_pin(self.path, self.pin)
+        refuse_early(self.path, self.pin)
         return Weights(
             files=(self.path,), pin=self.pin, prefix=options.prefix, ignore=options.ignore
         )

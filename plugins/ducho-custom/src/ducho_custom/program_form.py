@@ -37,13 +37,14 @@ class ProgramForm(Form):
     def program(self, layers: tuple[str, ...], device: str) -> Program:
         """Load it for some layers."""
 
-    def taken_size(self) -> tuple[int, int] | None:
-        """(width, height) of the images that it says it takes; told without loading it."""
-        return None
+    def described(self) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
+        """What it says of itself without being loaded.
 
-    def extra_files(self) -> tuple[str, ...]:
-        """Files beside its own that belong to it."""
-        return ()
+        Returns:
+            (width, height) of the images that it takes, or None; and the files beside its own
+            that belong to it.
+        """
+        return None, ()
 
     def torch_device(self, device: str) -> torch.device:
         """Where images are given to it."""
@@ -57,7 +58,7 @@ class ProgramForm(Form):
         """Settle preprocessing by the size that the program takes; hash its files."""
         images_only(context, self.file)
         self.torch_device(context.run_options.device)
-        size = self.taken_size()
+        size, more = self.described()
         preprocessing = resolve_preprocessing(options, _config(options, size))
         found = (preprocessing.width, preprocessing.height)
         if size is not None and found != size:
@@ -66,7 +67,7 @@ class ProgramForm(Form):
                 f" {found[1]}; leave the size to it"
             )
         image_pooling(options, found)
-        identity = self.identity(*self.extra_files())
+        identity = self.identity(*more)
         identity["preprocessing"] = preprocessing.identity()
         return self.settle(
             options,
@@ -124,7 +125,7 @@ class ExportedForm(ProgramForm):
         content = read_pinned(self.path, self.pin)
         return ExportedProgram(self.path, content, resolve_device(device), layers)
 
-    def taken_size(self) -> tuple[int, int] | None:
+    def described(self) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
         """Read from the description of the graph, which is JSON."""
         try:
             with zipfile.ZipFile(self.path) as archive:
@@ -136,9 +137,9 @@ class ExportedForm(ProgramForm):
                 if "user_input" in one
             )
             sizes = described["graph"]["tensor_values"][taken]["sizes"]
-            return int(sizes[3]["as_int"]), int(sizes[2]["as_int"])
+            return (int(sizes[3]["as_int"]), int(sizes[2]["as_int"])), ()
         except (ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile):
-            return None
+            return None, ()
 
 
 class OnnxForm(ProgramForm):
@@ -160,24 +161,20 @@ class OnnxForm(ProgramForm):
         """Nothing."""
         return ()
 
-    def extra_files(self) -> tuple[str, ...]:
-        """Its external data."""
+    def described(self) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
+        """Read from the graph's inputs, and where its weights are said to be."""
         check_pin(self.path, self.pin)
-        return tuple(sorted(set(read_onnx(self.path).external.values())))
-
-    def taken_size(self) -> tuple[int, int] | None:
-        """Read from the graph's inputs."""
-        graph = read_onnx(self.path).proto.graph
+        model = read_onnx(self.path)
+        graph = model.proto.graph
         weights = {tensor.name for tensor in graph.initializer}
         taken = [value for value in graph.input if value.name not in weights]
-        if len(taken) != 1:
-            return None
-        sides = [one.dim_value for one in taken[0].type.tensor_type.shape.dim]
+        more = tuple(sorted(set(model.external.values())))
+        sides = [one.dim_value for value in taken for one in value.type.tensor_type.shape.dim]
         if len(sides) != 4:
-            return None
+            return None, more
         last = sides[3] == 3 and sides[1] != 3
         height, width = (sides[1], sides[2]) if last else (sides[2], sides[3])
-        return (width, height) if height > 0 and width > 0 else None
+        return ((width, height) if height > 0 and width > 0 else None), more
 
 
 FORMS: dict[str, type[ScriptForm | ExportedForm | OnnxForm]] = {

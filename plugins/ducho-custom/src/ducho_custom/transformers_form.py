@@ -28,7 +28,7 @@ from ducho_custom.forms import Form, modality, native_dtype
 from ducho_custom.networks import ProcessedNetwork, TextNetwork
 from ducho_custom.options import POOLED
 from ducho_custom.reading import Weights
-from ducho_custom.trust import check_pin
+from ducho_custom.trust import check_pin, refuse_early
 
 if TYPE_CHECKING:
     from ducho_core import ResolveContext
@@ -169,8 +169,9 @@ class TransformersForm(Form):
             raise UsageError(
                 f"sha256 pins one file, and the weights in {self.file} are {len(files)} files"
             )
-        for file in files if self.pin is not None else ():
+        for file in files:
             check_pin(file, self.pin)
+            refuse_early(file, self.pin)
         return Weights(
             files=tuple(files), pin=self.pin, prefix=options.prefix, ignore=options.ignore
         )

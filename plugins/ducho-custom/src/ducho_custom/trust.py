@@ -62,6 +62,27 @@ def require_pin(path: str, kind: Container, pin: str | None) -> None:
     check_pin(path, pin)
 
 
+def refuse_early(path: str, pin: str | None) -> None:
+    """Refuse what can be seen to need code without reading it whole; reading refuses the rest.
+
+    Raises:
+        UsageError: the file would run code and is not pinned.
+    """
+    kind = container(path)
+    if pin is not None or kind in ("safetensors", "onnx"):
+        return
+    if kind in ("torchscript", "exported"):
+        raise refusal(path, kind)
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    try:
+        unsafe = get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # noqa: BLE001 - no zip file of torch's, or a damaged one
+        return
+    if unsafe:
+        raise refusal(path, kind)
+
+
 def refusal(path: str, kind: Container, *, converting: bool = False) -> UsageError:
     """The error for a file that is not pinned: what is safe, and how to pin what is trusted.
 
