@@ -19,7 +19,7 @@ _MODULES = {
         "number_checks",
         "item_checks",
         "life_checks",
-        "run_checks",
+        "pipeline_checks",
     ),
     "loader": ("declaration_checks", "loader_checks", "loader_row_checks"),
     "fuser": ("declaration_checks", "fuser_checks"),

@@ -18,7 +18,7 @@ from unittest import mock
 
 from ducho_core.options import spec_options
 from ducho_core.store.spec import canonical_json, check_spec, differences
-from ducho_core.testing.checks import NotApplicable, check, expect
+from ducho_core.testing.checks import CheckFailed, NotApplicable, check, expect
 
 if TYPE_CHECKING:
     from ducho_core.extractor import Resolved
@@ -156,6 +156,16 @@ def sets_stand_alone(case: ExtractorCase) -> None:
             f" {'; '.join(changed[:3])}. What concerns one input alone belongs into"
             " input_identity",
         )
+
+
+@check("what resolve has to say is lines, to be said aloud before anything is loaded", "extractor")
+def remarks_are_lines(case: ExtractorCase) -> None:
+    """Every remark of ``Resolved``."""
+    remarks: object = case.resolved.remarks
+    if not isinstance(remarks, tuple):
+        raise CheckFailed(f"remarks are a {type(remarks).__name__}, not a tuple")
+    for one in remarks:
+        expect(isinstance(one, str) and one.strip() and "\n" not in one, f"{one!r} is no remark")
 
 
 def facts(resolved: Resolved) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import socket
 import subprocess
 import sys
@@ -35,6 +36,8 @@ def test_the_kit_exports_what_it_says():
     for name in testing.__all__:
         assert getattr(testing, name) is not None
     assert dir(testing) == sorted(testing.__all__)
+    modules = {one.name for one in pkgutil.iter_modules(testing.__path__)}
+    assert not modules & set(testing.__all__), "a module would hide what is exported"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = testing.nothing
 

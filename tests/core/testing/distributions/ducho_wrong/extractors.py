@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import zlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -160,6 +161,12 @@ class HoldsAFunction(State):
 
 class HoldsWeights(State):
     state = staticmethod(lambda: np.zeros((64, 32768), np.float32))
+
+
+class OneRemark(Right):
+    @classmethod
+    def resolve(cls, options, context):
+        return replace(super().resolve(options, context), remarks="letters are counted")
 
 
 class OtherName(Right):

@@ -12,6 +12,7 @@ _TEXTS = {
     "spec-is-plain-columns": "KeyColumn",
     "spec-names-no-place": "NamesAFile",
     "spec-names-no-place-run": "NamesTheHome",
+    "remarks-are-lines": "OneRemark",
     "resolve-and-load-agree": "OtherName",
     "resolve-and-load-agree-dim": "OtherDim",
     "resolve-and-load-agree-identity": "ChangesResolved",
