@@ -168,12 +168,17 @@ def test_what_a_preprocessing_file_cannot_say_is_told(
         kit.resolve(**asked, preprocessing_file=tmp_path / "gone.toml")
 
 
-def test_preprocessing_that_nobody_gave_is_said_aloud(forms: kit.Forms) -> None:
-    asked = {"model": forms.safetensors, "factory": forms.factory}
-    assert any("none was given" in remark for remark in kit.resolve(**asked).remarks)
-    assert not any(
-        "none was given" in remark for remark in kit.resolve(**asked, resize=(8,)).remarks
+@pytest.mark.parametrize("form", ["factory", "onnx"])
+def test_preprocessing_that_nobody_gave_is_said_aloud(forms: kit.Forms, form: str) -> None:
+    asked = (
+        {"model": forms.onnx}
+        if form == "onnx"
+        else {"model": forms.safetensors, "factory": forms.factory}
     )
+    assert any("none was given" in remark for remark in kit.resolve(**asked).remarks)
+    for given in ({"resize": (kit.SIDE,)}, {"std": (1, 1, 1)}):
+        remarks = kit.resolve(**asked, **given).remarks
+        assert not any("none was given" in remark for remark in remarks)
 
 
 @pytest.mark.parametrize(

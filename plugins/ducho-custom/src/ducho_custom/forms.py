@@ -15,6 +15,8 @@ from ducho_custom.reading import Weights
 from ducho_custom.trust import check_pin, refuse_early
 
 if TYPE_CHECKING:
+    from ducho_torch import Preprocessing
+
     from ducho_core import ResolveContext
     from ducho_custom.options import CustomOptions, CustomRunOptions
 
@@ -168,6 +170,19 @@ def images_only(context: ResolveContext, what: str) -> None:
     """
     if modality(context) != "image":
         raise UsageError(f"{what} takes images; bind them with --image COLUMN or TEMPLATE")
+
+
+def unsaid_preprocessing(options: CustomOptions, preprocessing: Preprocessing) -> tuple[str, ...]:
+    """A remark where nobody said how images are to be prepared."""
+    chosen = (options.resize, options.mean, options.std, options.crop_pct, options.input_size)
+    if options.preprocessing != "model" or any(chosen):
+        return ()
+    remark = (
+        f"preprocessing: none was given; images are resized and cropped to {preprocessing.width} x"
+        f" {preprocessing.height}, and normalised as ImageNet's are (preprocessing.toml beside the"
+        " model, or options, say otherwise)"
+    )
+    return (remark,)
 
 
 def native_dtype(weights: Weights) -> str:

@@ -14,7 +14,7 @@ from ducho_torch import Precision, prepare_model, resolve_device, resolve_precis
 from ducho_core import Extractor, Resolved, UsageError
 from ducho_custom.factory import find_factory
 from ducho_custom.filling import Gaps, fill
-from ducho_custom.forms import Form, modality, native_dtype
+from ducho_custom.forms import Form, modality, native_dtype, unsaid_preprocessing
 from ducho_custom.networks import ModuleNetwork, TextNetwork
 from ducho_custom.reading import Weights, load_pinned, network_in
 from ducho_custom.trust import read_pinned
@@ -63,7 +63,7 @@ class ModuleForm(Form):
         if images:
             preparation: Any = resolve_preprocessing(options, {})
             identity["preprocessing"] = preparation.identity()
-            remarks += _preprocessing_remark(options, preparation)
+            remarks += unsaid_preprocessing(options, preparation)
         else:
             preparation = text_source(options)
             source, limit = preparation
@@ -193,15 +193,3 @@ def text_source(options: CustomOptions) -> tuple[Any, int | None]:
         )
     source = locate(ModelOptions(model=options.tokenizer), suggestions=())
     return source, text_limit(options.max_length, "max_length", SimpleNamespace(), source)
-
-
-def _preprocessing_remark(options: CustomOptions, preprocessing: Any) -> tuple[str, ...]:
-    chosen = (options.resize, options.input_size, options.mean, options.crop_pct)
-    if options.preprocessing != "model" or any(chosen):
-        return ()
-    remark = (
-        f"preprocessing: none was given; images are resized and cropped to {preprocessing.width} x"
-        f" {preprocessing.height}, and normalised as ImageNet's are (preprocessing.toml beside the"
-        " model, or options, say otherwise)"
-    )
-    return (remark,)

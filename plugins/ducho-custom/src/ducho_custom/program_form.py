@@ -11,7 +11,7 @@ from ducho_timm import resolve_preprocessing
 from ducho_torch import is_direct, resolve_device
 
 from ducho_core import Extractor, OptionError, Resolved, UsageError
-from ducho_custom.forms import Form, images_only
+from ducho_custom.forms import Form, images_only, unsaid_preprocessing
 from ducho_custom.networks import image_pooling
 from ducho_custom.onnx_files import read_onnx
 from ducho_custom.onnx_program import OnnxProgram, providers
@@ -80,7 +80,7 @@ class ProgramForm(Form):
             },
             state=preprocessing,
             outputs=tuple(columns(self.layers(options)).values()),
-            remarks=self.remarks(),
+            remarks=self.remarks() + unsaid_preprocessing(options, preprocessing),
         )
 
     def load(self, resolved: Resolved, state: Any, run_options: CustomRunOptions) -> Extractor:
