@@ -236,6 +236,11 @@ def test_a_transformers_folder_keeps_its_own_preprocessing(vit: Path, bert: Path
         kit.make(modality="text", model=bert, pooling="gem")
 
 
+def test_a_folder_is_no_weights_for_another(bert: Path, vit: Path) -> None:
+    with pytest.raises(UsageError, match="name the file that holds the weights"):
+        kit.resolve(modality="text", model=vit, architecture=f"transformers:{bert}")
+
+
 def test_containers_are_told_by_content(forms: kit.Forms, tmp_path: Path) -> None:
     kinds = {
         "safetensors": "safetensors",

@@ -277,6 +277,30 @@ def test_transformers_images_are_transformers(vit: Any, files: list[bytes]) -> N
     assert kit.distances(ours["layers.0"], given.hidden_states[1][:, 0].numpy()).max() <= 1e-5
 
 
+def test_class_tokens_of_transformers_images_are_left_out_of_the_mean(
+    vit: Any, files: list[bytes]
+) -> None:
+    model = transformers.AutoModel.from_pretrained(vit).eval()
+    processor = transformers.AutoImageProcessor.from_pretrained(vit, backend="pil")
+    pictures = [Image.open(io.BytesIO(file)) for file in files]
+    with torch.inference_mode():
+        tokens = model(**processor(images=pictures, return_tensors="pt"))[0]
+    ours = kit.features(kit.make(model=vit), files)["output"]
+    assert kit.distances(ours, tokens[:, 1:].mean(1).numpy()).max() <= 1e-5
+    whole = kit.features(kit.make(model=vit, prefix_tokens=0), files)["output"]
+    assert kit.distances(whole, tokens.mean(1).numpy()).max() <= 1e-5
+
+
+def test_modules_of_an_export_alone_end_the_pass_early(
+    forms: kit.Forms, net: Any, files: list[bytes]
+) -> None:
+    asked = {"model": forms.exported, "pin": kit.sha256(forms.exported), "layers": ("stem",)}
+    with torch.inference_mode():
+        expected = net.stem(kit.pixels(files)).mean((2, 3)).numpy()
+    ours = kit.features(kit.make(**asked, **SQUEEZED), files)["stem"]
+    assert kit.distances(ours, expected).max() <= 1e-5
+
+
 def test_a_pooler_that_is_not_in_the_folder_is_missed(vit: Any) -> None:
     with pytest.raises(UsageError, match="without its pooler it gives no pooled output"):
         kit.make(model=vit, layers=("pooled",))

@@ -32,30 +32,30 @@ if TYPE_CHECKING:
     from ducho_custom.filling import Gaps
     from ducho_custom.options import CustomOptions
 
+_MOST_CLASS_TOKENS = 16  # DINOv2 with registers has five
 _PROBES = ("A red shoe", "Blue running shoes for women, size 38")
 
 
 def image_pooling(
-    options: CustomOptions, size: tuple[int, int], model: nn.Module | None = None
+    options: CustomOptions, size: tuple[int, int], prefix_tokens: int = 0
 ) -> LayerPooling:
     """How layers of a network over images are pooled.
 
     Args:
         options: what the user chose.
         size: (width, height) of the network's input.
-        model: tells how many tokens stand before the image's, where the options do not.
+        prefix_tokens: how many tokens stand before the image's, where the options do not say.
 
     Raises:
         UsageError: a pooling that only texts have.
     """
     if options.pooling == "last":
         raise UsageError("pooling=last is for texts; images have avg, max, gem, cls, none-flatten")
-    own = 0 if model is None else _prefix_tokens(model)
     return LayerPooling(
         options.pooling,
         height=size[1],
         width=size[0],
-        prefix_tokens=own if options.prefix_tokens is None else options.prefix_tokens,
+        prefix_tokens=(prefix_tokens if options.prefix_tokens is None else options.prefix_tokens),
     )
 
 
@@ -87,7 +87,7 @@ class ModuleNetwork(Loaded, ImageNetwork):
             preprocessing=preprocessing, precision=precision, device=device, names=names
         )
         size = (preprocessing.width, preprocessing.height)
-        self._layers = Layers(model, names, image_pooling(options, size, model))
+        self._layers = Layers(model, names, image_pooling(options, size, _prefix_tokens(model)))
         with memory_errors(), computing(precision, device):
             found = self._layers.learn(self.grey())
         gaps.check(found)
@@ -136,11 +136,12 @@ class ProcessedNetwork(Loaded):
         self._draft = draft
         probe = preparation.prepare(Image.new("RGB", (64, 48), (90, 140, 30)))
         height, width = probe["pixel_values"].shape[-2:]
-        self._layers = Layers(
-            model, names, image_pooling(options, (width, height), model), pooler=True
-        )
         with memory_errors(), computing(precision, device):
-            found = self._layers.learn(**self._inputs([Sample(probe)]))
+            inputs = self._inputs([Sample(probe)])
+            tokens = _class_tokens(model, inputs, (width, height))
+            pooling = image_pooling(options, (width, height), tokens)
+            self._layers = Layers(model, names, pooling, pooler=True)
+            found = self._layers.learn(**inputs)
         self.outputs = _outputs(names, found)
 
     def prepare(self, inputs: Mapping[str, str | Media]) -> Sample:
@@ -277,6 +278,18 @@ def _prefix_tokens(model: nn.Module) -> int:
     if isinstance(own, int):
         return own
     return 1 if isinstance(getattr(model, "class_token", None), torch.nn.Parameter) else 0
+
+
+def _class_tokens(
+    model: nn.Module, inputs: Mapping[str, torch.Tensor], size: tuple[int, int]
+) -> int:
+    """Tokens of a Transformers encoder beyond those of its patches; 0 where that is not clear."""
+    patch = getattr(model.config, "patch_size", None)
+    hidden = model(**inputs)[0]
+    if not isinstance(patch, int) or hidden.ndim != 3:
+        return 0
+    extra = int(hidden.shape[1]) - (size[0] // patch) * (size[1] // patch)
+    return extra if 0 <= extra <= _MOST_CLASS_TOKENS else 0
 
 
 def _outputs(names: Sequence[str], found: Mapping[str, torch.Tensor]) -> tuple[Output, ...]:

@@ -161,7 +161,7 @@ class TransformersForm(Form):
         )
 
     def _weights(self, options: CustomOptions, source: ModelSource) -> Weights:
-        if not os.path.isdir(self.path):
+        if os.path.realpath(self.path) != source.folder:
             return self.weights(options)
         files = source.paths(source.weight_files())
         source.digests()
