@@ -95,6 +95,18 @@ class Opaque:
     """What training leaves in a checkpoint."""
 
 
+@pytest.mark.parametrize("library", ["timm:test_resnet", "torchvision:resnet18"])
+def test_no_weights_come_in_by_the_arguments(
+    tmp_path: Path, forms: kit.Forms, library: str
+) -> None:
+    trace = tmp_path / "sang"
+    canary = str(kit.canary(tmp_path / "canary.pth", trace, "zip"))
+    for name in ("checkpoint_path", "pretrained", "weights", "pretrained_cfg_overlay"):
+        with pytest.raises(OptionError, match="would have .* load other weights"):
+            kit.resolve(model=forms.safetensors, architecture=library, arguments={name: canary})
+    assert not trace.exists()
+
+
 def test_safetensors_are_taken_before_a_pickle_beside_them(tmp_path: Path, bert: Path) -> None:
     trace = tmp_path / "sang"
     folder = shutil.copytree(bert, tmp_path / "folder")

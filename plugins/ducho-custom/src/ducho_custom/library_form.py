@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     from ducho_custom.reading import Weights
 
 
+_WEIGHTS = {
+    "cache_dir",
+    "checkpoint_path",
+    "pretrained",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+    "weights",
+    "weights_backbone",
+}
+"""Arguments by which the libraries' builders load weights of their own."""
+
+
 class LibraryForm(Form):
     """Weights for a network that a library builds; every one must have its place.
 
@@ -62,6 +74,12 @@ class LibraryForm(Form):
             raise OptionError(
                 f"{self.name} networks know their class tokens, and images have no last token:"
                 " drop prefix_tokens and pooling=last"
+            )
+        others = sorted(_WEIGHTS & set(options.arguments))
+        if others:
+            raise OptionError(
+                f"arguments: {', '.join(others)} would have {self.name} load other weights than"
+                f" those of {self.file}"
             )
         weights = self.weights(options)
         source = self.source()
