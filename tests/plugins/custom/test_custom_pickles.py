@@ -102,7 +102,7 @@ def test_no_weights_come_in_by_the_arguments(
     trace = tmp_path / "sang"
     canary = str(kit.canary(tmp_path / "canary.pth", trace, "zip"))
     for name in ("checkpoint_path", "pretrained", "weights", "pretrained_cfg_overlay"):
-        with pytest.raises(OptionError, match="would have .* load other weights"):
+        with pytest.raises(OptionError, match=r"would have .* load other weights"):
             kit.resolve(model=forms.safetensors, architecture=library, arguments={name: canary})
     assert not trace.exists()
 

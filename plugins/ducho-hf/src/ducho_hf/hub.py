@@ -107,7 +107,7 @@ def _only_cached(repository: str, wanted: str, cached: str | None, reason: str) 
     raise UsageError(
         f"the model {repository!r} (revision {wanted}) is no folder here, it is not in the hub's"
         f" cache, and {reason}. Give a folder that holds a model, or fetch it where there is a"
-        f" network: hf download {repository}. starter/text, starter/image and starter/audio need no hub"
+        f" network: hf download {repository}. The extractors of ducho-starter need no hub"
     )
 
 
