@@ -219,9 +219,10 @@ def texts_within(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 def place_in(text: str) -> str:
     """What place a text names; empty where it names none."""
-    folders = {str(Path.home()): "the home folder", tempfile.gettempdir(): "the temporary folder"}
-    folders[os.getcwd()] = "the working folder"
-    for folder, what in folders.items():
+    folders = {os.getcwd(): "the working folder", tempfile.gettempdir(): "the temporary folder"}
+    folders[str(Path.home())] = "the home folder"
+    # One may lie in another: the innermost says most.
+    for folder, what in sorted(folders.items(), key=lambda one: -len(one[0])):
         if len(folder) > 1 and folder in text:
             return what
     if os.path.isabs(text) and (os.path.exists(text) or text.count(os.sep) > 1):
