@@ -289,6 +289,10 @@ def test_class_tokens_of_transformers_images_are_left_out_of_the_mean(
     assert kit.distances(ours, tokens[:, 1:].mean(1).numpy()).max() <= 1e-5
     whole = kit.features(kit.make(model=vit, prefix_tokens=0), files)["output"]
     assert kit.distances(whole, tokens.mean(1).numpy()).max() <= 1e-5
+    # Before it joins them, the patches are all there is.
+    layers = ("embeddings.patch_embeddings", "embeddings.patch_embeddings.projection")
+    before = kit.features(kit.make(model=vit, layers=layers), files)
+    assert kit.distances(before[layers[0]], before[layers[1]]).max() <= 1e-5
 
 
 def test_modules_of_an_export_alone_end_the_pass_early(
@@ -304,6 +308,24 @@ def test_modules_of_an_export_alone_end_the_pass_early(
 def test_a_pooler_that_is_not_in_the_folder_is_missed(vit: Any) -> None:
     with pytest.raises(UsageError, match="without its pooler it gives no pooled output"):
         kit.make(model=vit, layers=("pooled",))
+
+
+@pytest.mark.parametrize("size", [8, 16])
+def test_a_factory_of_timms_leaves_out_class_tokens_only(
+    tmp_path: Any, files: list[bytes], size: int
+) -> None:
+    arguments = {"img_size": kit.SIDE, "patch_size": size, "embed_dim": 16, "depth": 1}
+    arguments |= {"num_heads": 2, "num_classes": 0, "reg_tokens": 2}
+    model = kit.seeded(lambda: timm.models.VisionTransformer(**arguments))
+    save_file(model.state_dict(), tmp_path / "vit.safetensors")
+    asked = {"factory": "timm.models:VisionTransformer", "arguments": arguments}
+    layers = ("patch_embed", "patch_embed.proj", "norm")
+    extractor = kit.make(model=tmp_path / "vit.safetensors", layers=layers, **asked, **SQUEEZED)
+    ours = kit.features(extractor, files)
+    assert kit.distances(ours["patch_embed"], ours["patch_embed.proj"]).max() <= 1e-5
+    with torch.inference_mode():
+        tokens = model.forward_features(kit.pixels(files))[:, 3:]
+    assert kit.distances(ours["norm"], tokens.mean(1).numpy()).max() <= 1e-5
 
 
 def test_a_factory_over_texts(tmp_path: Any) -> None:

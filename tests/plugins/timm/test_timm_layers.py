@@ -79,6 +79,34 @@ def test_the_class_token(files: list[bytes]) -> None:
         kit.make(options("test_resnet", "layer2", pooling="cls"))
 
 
+@pytest.mark.parametrize(
+    ("model", "layer", "joined"),
+    [
+        ("vit_tiny_patch16_224", "patch_embed", False),
+        ("test_vit", "blocks.2", True),
+        ("xcit_nano_12_p16_224", "blocks.1", False),
+        ("xcit_nano_12_p16_224", "cls_attn_blocks.0", True),
+        ("pit_ti_224", "transformers.1.blocks.0", True),
+    ],
+)
+def test_the_mean_takes_every_patch_and_no_class_token(
+    model: str, layer: str, joined: bool, files: list[bytes]
+) -> None:
+    def kept(network: Any, values: Any) -> Any:
+        outputs: list[Any] = []
+        module = network.get_submodule(layer)
+        handle = module.register_forward_hook(lambda *seen: outputs.append(seen[-1]))
+        network.forward_features(values)
+        handle.remove()
+        return outputs[0][:, 1:].mean(1) if joined else outputs[0].mean(1)
+
+    size = 96 if model.startswith("xcit") else None  # takes any: 36 patches, not its own 196
+    asked = options(model, layer, input_size=(size,) if size else ())
+    found = kit.features(kit.make(asked), files[:2])[layer]
+    expected = kit.direct(kit.random_model(model), files[:2], kept, size=size)
+    assert kit.distances(found, expected).max() <= 1e-5
+
+
 def test_a_map_with_channels_last_is_pooled_over_its_positions(files: list[bytes]) -> None:
     def stage(model: Any, values: Any) -> Any:
         return model.stages[1](model.stages[0](model.stem(values))).mean((1, 2))

@@ -80,9 +80,13 @@ def direct(
     files: Sequence[bytes],
     call: Callable[[Any, torch.Tensor], torch.Tensor],
     batch: int | None = None,
+    size: int | None = None,
 ) -> np.ndarray:
     """What timm gives when it is called by its own documentation."""
-    transform = create_transform(**resolve_model_data_config(model), is_training=False)
+    config = resolve_model_data_config(model)
+    if size is not None:
+        config["input_size"] = (3, size, size)
+    transform = create_transform(**config, is_training=False)
     pictures = [Image.open(io.BytesIO(content)).convert("RGB") for content in files]
     values = torch.stack([transform(picture) for picture in pictures])
     with torch.inference_mode():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from ducho_hf import ImagePreparation, States, only_text, pool
+from ducho_hf import ImagePreparation, States, by_shape, only_text, pool
 from ducho_torch import (
     ImageNetwork,
     LayerPooling,
@@ -36,27 +36,15 @@ _MOST_CLASS_TOKENS = 16  # DINOv2 with registers has five
 _PROBES = ("A red shoe", "Blue running shoes for women, size 38")
 
 
-def image_pooling(
-    options: CustomOptions, size: tuple[int, int], prefix_tokens: int = 0
-) -> LayerPooling:
+def image_pooling(options: CustomOptions) -> str:
     """How layers of a network over images are pooled.
-
-    Args:
-        options: what the user chose.
-        size: (width, height) of the network's input.
-        prefix_tokens: how many tokens stand before the image's, where the options do not say.
 
     Raises:
         UsageError: a pooling that only texts have.
     """
     if options.pooling == "last":
         raise UsageError("pooling=last is for texts; images have avg, max, gem, cls, none-flatten")
-    return LayerPooling(
-        options.pooling,
-        height=size[1],
-        width=size[0],
-        prefix_tokens=(prefix_tokens if options.prefix_tokens is None else options.prefix_tokens),
-    )
+    return options.pooling
 
 
 class ModuleNetwork(Loaded, ImageNetwork):
@@ -86,8 +74,14 @@ class ModuleNetwork(Loaded, ImageNetwork):
         super().__init__(
             preprocessing=preprocessing, precision=precision, device=device, names=names
         )
-        size = (preprocessing.width, preprocessing.height)
-        self._layers = Layers(model, names, image_pooling(options, size, _prefix_tokens(model)))
+        pool = LayerPooling.of(
+            model,
+            image_pooling(options),
+            height=preprocessing.height,
+            width=preprocessing.width,
+            prefix_tokens=options.prefix_tokens,
+        )
+        self._layers = Layers(model, names, pool)
         with memory_errors(), computing(precision, device):
             found = self._layers.learn(self.grey())
         gaps.check(found)
@@ -138,8 +132,14 @@ class ProcessedNetwork(Loaded):
         height, width = probe["pixel_values"].shape[-2:]
         with memory_errors(), computing(precision, device):
             inputs = self._inputs([Sample(probe)])
-            tokens = _class_tokens(model, inputs, (width, height))
-            pooling = image_pooling(options, (width, height), tokens)
+            tokens, patches = _tokens(model, inputs, (width, height))
+            pooling = LayerPooling(
+                image_pooling(options),
+                height=height,
+                width=width,
+                prefix_tokens=tokens if options.prefix_tokens is None else options.prefix_tokens,
+                patches=patches,
+            )
             self._layers = Layers(model, names, pooling, pooler=True)
             found = self._layers.learn(**inputs)
         self.outputs = _outputs(names, found)
@@ -157,17 +157,14 @@ class ProcessedNetwork(Loaded):
 
     def extract(self, samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.floating]]:
         """A pass for each shape of image in the batch."""
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for index, sample in enumerate(samples):
-            shape = tuple(array.shape for array in sample.data.values())
-            groups.setdefault(shape, []).append(index)
+        groups = by_shape([sample.data for sample in samples])
         found: dict[str, list[npt.NDArray[np.floating]]] = {name: [] for name in self._names}
         with memory_errors(), computing(self._precision, self._device):
-            for rows in groups.values():
+            for rows in groups:
                 given = self._layers.run(**self._inputs([samples[row] for row in rows]))
                 for name in self._names:
                     found[name].append(to_numpy(given[name]))
-        order = np.argsort(np.concatenate(list(groups.values())))
+        order = np.argsort(np.concatenate(groups))
         return {name: np.concatenate(parts)[order] for name, parts in found.items()}
 
     def close(self) -> None:
@@ -272,24 +269,17 @@ class TextNetwork(Loaded):
         return pool(States(last=tensor), None, self._pooling, self._mask)
 
 
-def _prefix_tokens(model: nn.Module) -> int:
-    """Class and register tokens before those of the image, where timm or torchvision say so."""
-    own = getattr(model, "num_prefix_tokens", None)
-    if isinstance(own, int):
-        return own
-    return 1 if isinstance(getattr(model, "class_token", None), torch.nn.Parameter) else 0
-
-
-def _class_tokens(
+def _tokens(
     model: nn.Module, inputs: Mapping[str, torch.Tensor], size: tuple[int, int]
-) -> int:
-    """Tokens of a Transformers encoder beyond those of its patches; 0 where that is not clear."""
+) -> tuple[int, int | None]:
+    """Tokens of a Transformers encoder beyond its patches, and these; where that is clear."""
     patch = getattr(model.config, "patch_size", None)
     hidden = model(**inputs)[0]
     if not isinstance(patch, int) or hidden.ndim != 3:
-        return 0
-    extra = int(hidden.shape[1]) - (size[0] // patch) * (size[1] // patch)
-    return extra if 0 <= extra <= _MOST_CLASS_TOKENS else 0
+        return 0, None
+    patches = (size[0] // patch) * (size[1] // patch)
+    extra = int(hidden.shape[1]) - patches
+    return (extra, patches) if 0 <= extra <= _MOST_CLASS_TOKENS else (0, None)
 
 
 def _outputs(names: Sequence[str], found: Mapping[str, torch.Tensor]) -> tuple[Output, ...]:

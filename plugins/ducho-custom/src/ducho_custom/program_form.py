@@ -8,7 +8,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ducho_timm import resolve_preprocessing
-from ducho_torch import is_direct, resolve_device
+from ducho_torch import LayerPooling, is_direct, resolve_device
 
 from ducho_core import Extractor, OptionError, Resolved, UsageError
 from ducho_custom.forms import Form, images_only, unsaid_preprocessing
@@ -66,7 +66,7 @@ class ProgramForm(Form):
                 f"{self.file} takes images of {size[0]} x {size[1]} pixels, not {found[0]} x"
                 f" {found[1]}; leave the size to it"
             )
-        image_pooling(options, found)
+        image_pooling(options)
         identity = self.identity(*more)
         identity["preprocessing"] = preprocessing.identity()
         return self.settle(
@@ -97,7 +97,12 @@ class ProgramForm(Form):
             preprocessing=state,
             device=self.torch_device(run_options.device),
             names=columns(layers),
-            pool=image_pooling(options, (state.width, state.height)),
+            pool=LayerPooling(
+                image_pooling(options),
+                height=state.height,
+                width=state.width,
+                prefix_tokens=options.prefix_tokens or 0,
+            ),
             scaled_decode=bool(resolved.precision["scaled_decode"]),
         )
 

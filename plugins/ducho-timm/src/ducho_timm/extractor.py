@@ -57,12 +57,8 @@ class TimmExtractor(ImageNetwork):
             preprocessing=preprocessing, precision=precision, device=device, names=layers
         )
         self._model: Any = model
-        self._pool = LayerPooling(
-            pooling,
-            height=preprocessing.height,
-            width=preprocessing.width,
-            prefix_tokens=getattr(model, "num_prefix_tokens", 0),
-            channels_last=getattr(model, "output_fmt", None) == "NHWC",
+        self._pool = LayerPooling.of(
+            model, pooling, height=preprocessing.height, width=preprocessing.width
         )
         self._capture = self._learned_capture()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
+
+from torch import nn
 
 from ducho_core import UsageError
 
@@ -67,8 +69,8 @@ class LayerPooling:
         height: of the network's input.
         width: of the network's input.
         prefix_tokens: class and register tokens at the start of a token sequence.
-        tokens: length of a sequence that has those at its start, where it is known; sequences
-            of another length (the patches before the class token joins them) have none.
+        patches: length of a sequence of patches alone, where it is known; none of one so long
+            are left out, since the class token has not joined it (yet).
         channels_last: what a map is taken for where its sides leave it open.
     """
 
@@ -79,15 +81,43 @@ class LayerPooling:
         height: int,
         width: int,
         prefix_tokens: int = 0,
-        tokens: int | None = None,
+        patches: int | None = None,
         channels_last: bool = False,
     ) -> None:
         self._how = how
         self._aspect = math.log(height / width)
         self._prefix_tokens = prefix_tokens
-        self._tokens = tokens
+        self._patches = patches
         self._default = channels_last
         self._channels_last: dict[str, bool] = {}
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        how: str,
+        *,
+        height: int,
+        width: int,
+        prefix_tokens: int | None = None,
+    ) -> Self:
+        """Pooling for a network, with what timm's and torchvision's say of their tokens.
+
+        Args:
+            model: the network.
+            how: as in ``pool_spatial``.
+            height: of its input.
+            width: of its input.
+            prefix_tokens: class and register tokens, where they are not to be found out.
+        """
+        return cls(
+            how,
+            height=height,
+            width=width,
+            prefix_tokens=_prefix_tokens(model) if prefix_tokens is None else prefix_tokens,
+            patches=_patches(model, height, width),
+            channels_last=getattr(model, "output_fmt", None) == "NHWC",
+        )
 
     def __call__(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         """Pool the output of layer ``name``.
@@ -100,7 +130,7 @@ class LayerPooling:
         """
         if name not in self._channels_last:
             self._channels_last[name] = self._is_channels_last(name, tensor)
-        joined = tensor.ndim != 3 or self._tokens in (None, tensor.shape[1])
+        joined = tensor.ndim != 3 or tensor.shape[1] != self._patches
         return pool_spatial(
             tensor,
             self._how,
@@ -122,6 +152,31 @@ class LayerPooling:
         if math.isclose(as_first, as_last, abs_tol=1e-6):
             return self._default
         return as_last < as_first
+
+
+def _prefix_tokens(model: nn.Module) -> int:
+    """Class and register tokens: what timm counts, or the shape of the class token."""
+    count = getattr(model, "num_prefix_tokens", None)
+    if isinstance(count, int):
+        return count
+    for name in ("class_token", "cls_token"):
+        token = getattr(model, name, None)
+        if isinstance(token, nn.Parameter):
+            return int(token.shape[1]) if token.ndim == 3 else 1
+    return 0
+
+
+def _patches(model: nn.Module, height: int, width: int) -> int | None:
+    """Patches that a vision transformer cuts an image into; None where that is not known."""
+    for owner in (getattr(model, "patch_embed", None), getattr(model, "pixel_embed", None), model):
+        grid = getattr(owner, "dynamic_feat_size", None)
+        if callable(grid):
+            return math.prod(grid((height, width)))
+        patch = getattr(owner, "patch_size", None)
+        down, across = patch if isinstance(patch, tuple | list) else (patch, patch)
+        if isinstance(down, int) and isinstance(across, int):
+            return (height // down) * (width // across)
+    return None
 
 
 def _reduce(tensor: torch.Tensor, how: str, dims: tuple[int, ...]) -> torch.Tensor:

@@ -59,12 +59,8 @@ class TorchvisionExtractor(ImageNetwork):
         super().__init__(
             preprocessing=preprocessing, precision=precision, device=device, names=layers
         )
-        self._layer_pooling = LayerPooling(
-            pooling,
-            height=preprocessing.height,
-            width=preprocessing.width,
-            prefix_tokens=1 if hasattr(model, "class_token") else 0,
-            tokens=getattr(model, "seq_length", None),
+        self._layer_pooling = LayerPooling.of(
+            model, pooling, height=preprocessing.height, width=preprocessing.width
         )
         with memory_errors(), computing(precision, device):
             self._capture = NodeCapture(
