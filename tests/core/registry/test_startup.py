@@ -138,13 +138,14 @@ def test_an_interrupt_ends_with_130(install, site):
 """
         },
     )
+    # Where the tests run in the background of a shell, interrupts are ignored from the start.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heed}; from ducho_core.cli import main; main(['hello'])"
     process = subprocess.Popen(
-        [sys.executable, "-c", "from ducho_core.cli import main; main(['hello'])"],
+        [sys.executable, "-c", program],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Tests that run in the background of a shell inherit that interrupts are ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     with process:
         assert process.stdout.readline() == "ready\n"
