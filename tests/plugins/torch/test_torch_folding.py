@@ -109,6 +109,15 @@ def test_a_convolution_whose_own_output_is_wanted_stays() -> None:
     assert norms(check(pair, keep=("0",))) == 1
 
 
+def test_a_module_that_ends_in_the_convolution_keeps_its_output() -> None:
+    def stem() -> nn.Sequential:
+        return nn.Sequential(nn.Sequential(pair(), nn.Conv2d(8, 4, 1)), nn.BatchNorm2d(4))
+
+    assert norms(check(stem)) == 0
+    assert norms(check(stem, keep=("0",))) == 1
+    assert norms(check(stem, keep=("0.0", "1"))) == 0
+
+
 def test_a_model_that_cannot_be_compared_is_left_alone() -> None:
     class Tuple(nn.Module):
         def __init__(self) -> None:

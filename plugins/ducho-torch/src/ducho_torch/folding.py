@@ -39,8 +39,7 @@ def fold_batch_norm(model: nn.Module, example: torch.Tensor, *, keep: Collection
     names = {module: name for name, module in model.named_modules()}
     originals: list[tuple[str, nn.Module]] = []
     for convolution, norm, value in _pairs(model, example):
-        inside = f"{names[norm]}."
-        if names[convolution] in keep or any(name.startswith(inside) for name in keep):
+        if any(_parts(kept, names[convolution], names[norm]) for kept in keep):
             continue
         folded = _fold_pair(convolution, norm, value)
         if folded is None:
@@ -54,6 +53,16 @@ def fold_batch_norm(model: nn.Module, example: torch.Tensor, *, keep: Collection
             model.set_submodule(name, module)
         return 0
     return len(originals) // 2
+
+
+def _parts(kept: str, convolution: str, norm: str) -> bool:
+    """Whether what a wanted module gives lies between the two, or inside the norm."""
+    ends_before = _within(convolution, kept) and not _within(norm, kept)
+    return ends_before or (kept != norm and _within(kept, norm))
+
+
+def _within(name: str, module: str) -> bool:
+    return f"{name}.".startswith(f"{module}.")
 
 
 def _forward(model: nn.Module, example: torch.Tensor) -> torch.Tensor | None:
