@@ -69,10 +69,19 @@ def test_golden_spec_pieces(name: str, tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(found)
 
 
+def test_however_a_model_is_written_the_spec_is_the_same() -> None:
+    plain, written = (kit.resolve(model=name, pretrained=False) for name in (MODEL, MODEL.upper()))
+    assert spec_options(written.options) == spec_options(plain.options)
+    assert written.identity == plain.identity
+
+
 def test_without_a_model_three_good_ones_are_named_with_sizes() -> None:
     with pytest.raises(UsageError, match=r"--model NAME") as caught:
         kit.resolve()
-    assert str(caught.value).count(" MB ") == 3
+    assert str(caught.value).count(" MB, ") == 3
+    for known in known_models()[:3]:
+        assert known.name in str(caught.value)
+        assert known.facts in str(caught.value)
 
 
 @pytest.mark.parametrize(

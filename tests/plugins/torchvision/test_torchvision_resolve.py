@@ -65,10 +65,26 @@ def test_golden_spec_pieces(name: str, tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(found)
 
 
+@pytest.mark.parametrize(
+    ("model", "weights"),
+    [("ResNet50", "IMAGENET1K_V2"), ("resnet50", "ResNet50_Weights.DEFAULT")],
+)
+def test_however_model_and_weights_are_written_the_spec_is_the_same(
+    model: str, weights: str
+) -> None:
+    plain = kit.resolve(model="resnet50", pretrained=False)
+    written = kit.resolve(model=model, weights=weights, pretrained=False)
+    assert spec_options(written.options) == spec_options(plain.options)
+    assert written.identity == plain.identity
+
+
 def test_without_a_model_three_good_ones_are_named_with_sizes() -> None:
     with pytest.raises(UsageError, match=r"--model NAME") as caught:
         kit.resolve()
-    assert str(caught.value).count(" MB ") == 3
+    assert str(caught.value).count(" MB, ") == 3
+    for known in known_models()[:3]:
+        assert known.name in str(caught.value)
+        assert known.facts in str(caught.value)
 
 
 @pytest.mark.parametrize(

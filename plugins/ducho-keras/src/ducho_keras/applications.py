@@ -16,10 +16,11 @@ import msgspec
 
 from ducho_core import KnownModel, UsageError
 
-_SUGGESTIONS = """\
-  MobileNetV2      14 MB   quick, also on a CPU
-  ResNet50        102 MB   the baseline that most papers compare with
-  EfficientNetB0   21 MB   better than both at the size"""
+_GOOD = {
+    "MobileNetV2": "quick, also on a CPU",
+    "ResNet50": "the baseline that most papers compare with",
+    "EfficientNetB0": "better than both at the size",
+}
 _AS_OF = "2026-11-25"
 
 
@@ -67,8 +68,9 @@ def application_name(given: str | None) -> str:
         UsageError: none is given, or keras.applications has no model of that name.
     """
     if given is None:
+        listed = "".join(f"  {one.name:<18}{one.facts}\n" for one in known_models()[: len(_GOOD)])
         raise UsageError(
-            f"keras/image needs a model: --model NAME. Three good ones:\n{_SUGGESTIONS}\n"
+            f"keras/image needs a model: --model NAME. Good ones to start with:\n{listed}"
             "'ducho plugins models keras' lists them all; starter/image (ducho-starter) brings its"
             " weights along and needs no download"
         )
@@ -87,14 +89,17 @@ def application_name(given: str | None) -> str:
 
 
 def known_models() -> tuple[KnownModel, ...]:
-    """All of keras.applications, with sizes."""
-    return tuple(
-        KnownModel(
-            name=name,
-            dim=one.dim,
-            megabytes=one.megabytes,
-            remark=f"{one.size[0]} x {one.size[1]} pixels",
-            as_of=_AS_OF,
-        )
-        for name, one in applications().items()
+    """All of keras.applications, good ones first, with sizes."""
+    return tuple(_known(name) for name in dict.fromkeys([*_GOOD, *applications()]))
+
+
+def _known(name: str) -> KnownModel:
+    one = applications()[name]
+    pixels = f"{one.size[0]} x {one.size[1]} pixels"
+    return KnownModel(
+        name=name,
+        dim=one.dim,
+        megabytes=one.megabytes,
+        remark=f"{_GOOD[name]}; {pixels}" if name in _GOOD else pixels,
+        as_of=_AS_OF,
     )

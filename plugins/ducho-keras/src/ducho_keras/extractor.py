@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
 from ducho_torch import (
     ImageNetwork,
     Precision,
@@ -82,7 +83,7 @@ class KerasExtractor(ImageNetwork):
             },
             precision=precision.values(),
             outputs=tuple(Output(name=name) for name in names),
-            options=options,
+            options=msgspec.structs.replace(options, model=source.model),
             state=(source, preprocessing),
         )
 

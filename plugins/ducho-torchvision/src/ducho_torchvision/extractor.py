@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
 from ducho_torch import (
     ImageNetwork,
     LayerPooling,
@@ -22,6 +23,7 @@ from ducho_torch import (
 from ducho_core import OptionError, Output, Resolved
 from ducho_torchvision.building import build_model
 from ducho_torchvision.graph import NodeCapture
+from ducho_torchvision.options import TorchvisionOptions
 from ducho_torchvision.preprocessing import Preprocessing, resolve_preprocessing
 from ducho_torchvision.registry import weights_entry
 from ducho_torchvision.sources import WeightsSource, torchvision_source
@@ -115,6 +117,10 @@ class TorchvisionExtractor(ImageNetwork):
         }
         if source.model_args:
             identity["model_args"] = dict(source.model_args)
+        if isinstance(options, TorchvisionOptions):  # however the user wrote the two
+            options = msgspec.structs.replace(
+                options, model=source.architecture, weights=source.entry
+            )
         return Resolved(
             label=source.label,
             identity=identity,

@@ -31,10 +31,11 @@ __all__ = [
     "weights_entry",
 ]
 
-_SUGGESTIONS = """\
-  mobilenet_v3_large    22 MB   quick, also on a CPU
-  resnet50             102 MB   the baseline that most papers compare with
-  vit_b_16             346 MB   a vision transformer, slow on a CPU"""
+_GOOD = {
+    "mobilenet_v3_large": "quick, also on a CPU",
+    "resnet50": "the baseline that most papers compare with",
+    "vit_b_16": "a vision transformer, slow on a CPU",
+}
 
 
 def model_name(given: str | None) -> str:
@@ -44,8 +45,10 @@ def model_name(given: str | None) -> str:
         UsageError: none is given, or torchvision has no classification model of that name.
     """
     if given is None:
+        good = (_known(name) for name in _GOOD)
+        listed = "".join(f"  {one.name:<22}{one.facts}\n" for one in good)
         raise UsageError(
-            f"torchvision/image needs a model: --model NAME. Three good ones:\n{_SUGGESTIONS}\n"
+            f"torchvision/image needs a model: --model NAME. Good ones to start with:\n{listed}"
             "'ducho plugins models torchvision' lists them all; starter/image (ducho-starter)"
             " brings its weights along and needs no download"
         )
@@ -95,8 +98,9 @@ def classifier_name(model: nn.Module) -> str:
 
 @cache
 def known_models() -> tuple[KnownModel, ...]:
-    """torchvision's own list, with the sizes of each model's default weights."""
-    return tuple(_known(name) for name in models.list_models(module=models))
+    """torchvision's own list, good ones first, with the sizes of each model's default weights."""
+    names = dict.fromkeys([*_GOOD, *models.list_models(module=models)])
+    return tuple(_known(name) for name in names)
 
 
 def _known(name: str) -> KnownModel:
@@ -110,13 +114,18 @@ def _known(name: str) -> KnownModel:
     entries = ", ".join(
         f"{entry.name} (DEFAULT)" if entry is default else entry.name for entry in enum
     )
+    remarks = (
+        _GOOD.get(name),
+        f"ImageNet accuracy {accuracy} %" if accuracy else None,
+        f"has {entries}",
+    )
     return KnownModel(
         name=name,
         dim=int(layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels),
         megabytes=megabytes(default),
         # The licence that torchvision's own table links to is SWAG's.
         licence="CC-BY-NC-4.0" if "license" in default.meta else None,
-        remark=(f"ImageNet accuracy {accuracy} %; " if accuracy else "") + f"has {entries}",
+        remark="; ".join(remark for remark in remarks if remark),
     )
 
 
