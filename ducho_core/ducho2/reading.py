@@ -6,6 +6,7 @@ Source of the rules: ``ducho/config/Config.py`` in sisinflab/Ducho, tags v2.0 to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,8 @@ def _merged(data: Any) -> Any:
     """Lists of mappings as one mapping each, except the models."""
     if isinstance(data, Mapping):
         return {
-            key: list(value) if key == "model" and isinstance(value, list) else _merged(value)
+            # Aliases of one model in several places: an override is about one of them.
+            key: deepcopy(value) if key == "model" and isinstance(value, list) else _merged(value)
             for key, value in data.items()
         }
     if isinstance(data, list) and data and all(isinstance(one, Mapping) for one in data):
@@ -156,6 +158,8 @@ def _override(tree: dict[str, Any], dotted: str, value: Any) -> None:
             else:
                 here = here[int(part)]
         elif isinstance(here, dict):
+            if part == "0" and where.endswith(".model") and not last:
+                continue
             if last:
                 here[part] = value
             elif part in here:

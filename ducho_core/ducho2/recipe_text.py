@@ -38,7 +38,9 @@ def recipe_text(plan: Plan, remarks: Remarks, *, name: str, folder: str, store: 
     lines = [
         *_comment(f"Made from {name}, a configuration of Ducho 2.0, by ducho convert-config."),
         *(line for one in general for line in _comment(one)),
-        f"store: {_relative(store, folder) if store else 'features'}",
+        *_yaml(
+            {"store": _relative(store, folder) if store else "features"}, flow=False
+        ).splitlines(),
         "extractions:",
     ]
     for extraction in plan.extractions:

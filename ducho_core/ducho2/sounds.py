@@ -6,6 +6,7 @@ checkpoint of each) and the model cards of the hub's copies of those checkpoints
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ducho_core.ducho2.translated import Translated
@@ -44,7 +45,7 @@ def sound_models(model: Model, remarks: Remarks) -> list[Translated]:
     name = _hub_name(model, remarks) if model.backend == "torch" else model.name
     layers: list[int] = []
     for layer in model.layers:
-        if isinstance(layer, int) or layer.lstrip("-").isdecimal():
+        if isinstance(layer, int) or re.fullmatch(r"-?\d+", layer):
             layers.append(int(layer))
         else:
             remarks.leave_out(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def whole(value: Any, path: str, least: int) -> int:
     Raises:
         UsageError: it is none, or below the least.
     """
-    if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value.strip()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise UsageError(f"{path} must be a whole number from {least} up, not {value!r}")

@@ -373,6 +373,7 @@ def test_a_wrong_section_is_explained_with_its_path(tree, says):
         ),
         ("visual", {"batch_size": 0}, "batch_size must be a whole number from 1 up, not 0"),
         ("visual", {"batch_size": "many"}, "batch_size must be a whole number"),
+        ("visual", {"batch_size": "+-8"}, "batch_size must be a whole number"),
         ("visual", {"name": "other"}, "has both model_name and name, and they differ"),
         ("textual", {"clear_text": "perhaps"}, "clear_text must be True or False"),
         (

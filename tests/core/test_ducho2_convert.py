@@ -128,6 +128,12 @@ def test_overrides_and_store(project):
     assert tree["store"] == "kept"
 
 
+def test_a_store_that_yaml_would_take_for_something_else(project):
+    odd = "a: b #1"
+    tree = yaml.safe_load(run("convert-config", "config.yml", "--store", odd).stdout)
+    assert tree["store"] == odd
+
+
 def test_what_is_to_be_said_stands_above_its_extraction_and_on_stderr(project):
     result = run("convert-config", "config.yml")
     said = "visual.items.model.0.model_name: torchvision's resnet50 with its DEFAULT weights"

@@ -125,6 +125,28 @@ def test_an_override_that_does_not_fit_is_explained_with_its_path(config, overri
     assert override.partition("=")[0] in str(caught.value)
 
 
+@pytest.mark.parametrize("override", ["model.0.batch_size=4", "model.batch_size=4"])
+def test_a_model_that_stands_without_a_list_can_be_overridden_as_messages_name_it(
+    tmp_path, override
+):
+    path = tmp_path / "config.yml"
+    path.write_text("visual: {items: {model: {model_name: m}}}")
+    tree = read_tree(str(path), [f"--visual.items.{override}"])
+    assert tree["visual"]["items"]["model"] == {"model_name": "m", "batch_size": 4}
+
+
+def test_an_override_does_not_reach_what_yaml_shares_with_its_place(tmp_path):
+    path = tmp_path / "config.yml"
+    path.write_text(
+        "visual:\n  items: {model: &m [{model_name: m, reshape: [1, 2]}]}\n"
+        "  interactions: {model: *m}\n"
+    )
+    changed = ["--visual.items.model.0.batch_size=4", "--visual.items.model.0.reshape.0=9"]
+    tree = read_tree(str(path), changed)["visual"]
+    assert tree["items"]["model"] == [{"model_name": "m", "reshape": [9, 2], "batch_size": 4}]
+    assert tree["interactions"]["model"] == [{"model_name": "m", "reshape": [1, 2]}]
+
+
 def test_lists_of_mappings_are_one_mapping_as_in_ducho_2(tmp_path):
     path = tmp_path / "config.yml"
     path.write_text(

@@ -430,6 +430,11 @@ def test_a_sound_model_of_transformers(data):
             "audio.items.model.0.output_layers: 'out' is not the number of a layer",
         ),
         (
+            "audio",
+            {"model_name": "m/x", "backend": "transformers", "output_layers": "--1"},
+            "audio.items.model.0.output_layers: '--1' is not the number of a layer",
+        ),
+        (
             "textual",
             {"model_name": "m", "backend": "transformers", "output_layers": "logits"},
             "textual.items.model.0.output_layers: 'logits' cannot be had of m",
