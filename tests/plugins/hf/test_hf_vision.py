@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from ducho_hf.images import ImagePreparation, load_processor
+from ducho_hf.images import ImagePreparation, load_processor, preprocessing
 from ducho_hf.options import VisionOptions
 from ducho_hf.source import ModelSource
 from ducho_hf.vision import VisionExtractor
@@ -243,3 +243,30 @@ def test_another_image_processor(context, vit, clip, pictures, items, vectors, r
 def test_a_revision_without_an_image_processor_is_refused(context, vit):
     with pytest.raises(UsageError, match="only together with image_processor"):
         resolved_model(context, model=str(vit), image_processor_revision="main")
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("MobileViT", {"do_flip_channel_order": False}),
+        ("GLPN", {"size_divisor": 16}),
+        ("DPT", {"keep_aspect_ratio": True, "ensure_multiple_of": 32}),
+        ("Donut", {"do_align_long_axis": True}),
+    ],
+)
+def test_a_setting_that_changes_the_pixels_is_in_the_spec(kind, change):
+    noise = np.random.default_rng(0).integers(0, 256, (88, 56, 3), dtype=np.uint8)
+    noise[..., 0] //= 2
+    sides = {} if kind == "GLPN" else {"size": {"height": 48, "width": 64}}
+    sides |= {"size": {"shortest_edge": 40}} if kind == "MobileViT" else {}
+    processors = [
+        getattr(transformers, f"{kind}ImageProcessorPil")(**sides, **settings)
+        for settings in ({}, change)
+    ]
+    one, other = (
+        processor(images=Image.fromarray(noise), return_tensors="np")["pixel_values"][0]
+        for processor in processors
+    )
+    assert one.shape != other.shape or not np.array_equal(one, other)
+    recorded = [preprocessing(processor, "pil") for processor in processors]
+    assert recorded[0] != recorded[1]
