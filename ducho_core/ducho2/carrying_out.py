@@ -15,7 +15,7 @@ from ducho_core.ducho2.tree import (
     grouped,
 )
 from ducho_core.errors import DuchoError, PluginNotFoundError, UsageError
-from ducho_core.exporting.folder import check_target
+from ducho_core.exporting.folder import check_apart, check_target
 from ducho_core.exporting.request import ExportRequest
 from ducho_core.exporting.session import Export
 from ducho_core.extraction.session import Session
@@ -170,8 +170,13 @@ class CarryingOut:
         place as a whole.
 
         Raises:
-            UsageError: other files are there, or what is there is of another store.
+            UsageError: other files are there, what is there is of another store, or it would
+                lie in the store.
         """
+        try:
+            check_apart(folder, self._store)
+        except UsageError as error:
+            raise UsageError(f"output_path: {error}") from error
         try:
             check_target(folder)
         except UsageError as error:

@@ -200,6 +200,25 @@ class _Items:
             self._folder.note_name(self._keys, key, f"{self.where}/{name}")
 
 
+def check_apart(given: str | os.PathLike[str], store: str | os.PathLike[str]) -> None:
+    """See that a folder and a store, which need not exist yet, do not lie in each other.
+
+    Raises:
+        UsageError: they do.
+    """
+    out, real = Path(os.path.realpath(given)), Path(os.path.realpath(store))
+    if real in (out, *out.parents):
+        raise UsageError(
+            f"{given} lies in the store {real.name}: choose a folder outside it, or another"
+            " --store"
+        )
+    if out in real.parents:
+        raise UsageError(
+            f"{given} holds the store {real.name}, and an export replaces its folder as a whole:"
+            " choose another folder, or another --store"
+        )
+
+
 def check_target(given: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """See that a folder can take an export: absent, empty, or an earlier export.
 
@@ -251,4 +270,4 @@ def _added(out: Path, files: set[str], items: dict[str, Any]) -> Iterator[str]:
                 yield full
 
 
-__all__ = ["Folder", "check_target"]
+__all__ = ["Folder", "check_apart", "check_target"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ducho_core.errors import ContractError, UsageError
 from ducho_core.exporter import ExportContext, ExportNotes
-from ducho_core.exporting.folder import Folder, check_target
+from ducho_core.exporting.folder import Folder, check_apart, check_target
 from ducho_core.exporting.report import ExportedInput, ExportReport
 from ducho_core.exporting.request import ExportRequest
 from ducho_core.exporting.rows import AlignedRows, export_inputs
@@ -67,6 +67,7 @@ class Export:
                 f"{self._found.canonical} writes each set by itself, so nothing has to be filled"
                 f" in: leave out --missing {request.missing}"
             )
+        check_apart(request.out, store)
         check_target(request.out, overwrite=request.overwrite)
         most = self._spec.most
         if most is not None and len(request.sets) > most:

@@ -25,6 +25,8 @@ from ducho_core import (
 from ducho_core.cli import main
 from ducho_core.errors import StoreError
 from ducho_core.exporting import folder as folders
+from ducho_core.exporting.request import ExportRequest
+from ducho_core.exporting.session import Export
 from ducho_core.fusion import joined
 from ducho_core.registry import Registry
 from ducho_core.store import tensors
@@ -327,6 +329,18 @@ def test_what_is_not_ours_is_never_touched(store, tmp_path):
     with pytest.raises(UsageError, match="lies in the store"):
         export("one", "npy", store / "main" / "out", store=store)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "s"]
+
+
+@pytest.mark.parametrize(
+    ("out", "says"), [("s", "the store s"), ("s/out", "the store s"), (".", "holds the store s")]
+)
+def test_a_folder_in_the_way_of_a_store_that_is_yet_to_be_made(tmp_path, out, says):
+    work = tmp_path / "work"
+    work.mkdir()
+    request = ExportRequest(sets=("one",), to="npy", out=str(work / out))
+    with pytest.raises(UsageError, match=says):
+        Export(request, Registry.discover(), work / "s")
+    assert list(work.iterdir()) == []
 
 
 @pytest.mark.parametrize("place", ["graph.pt", "torch/x.pt", "torch/ResNet50/avgpool/more.npy"])

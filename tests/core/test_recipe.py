@@ -115,3 +115,12 @@ def test_a_command_to_paste_holds_options_that_can_be_read(tmp_path, table):
     spec = Registry.discover().extractor("core/hash").spec
     flags = shlex.split(request.binding(spec, "features").other_flags)
     assert flags[2:] == ["-o", 'names=["a", "b"]', "-o", "on=true", "-o", "word=x"]
+
+
+@pytest.mark.parametrize("out", ["features", "features/arrays"])
+def test_an_export_into_the_store_is_refused_before_anything_is_extracted(recipe, tmp_path, out):
+    recipe.write_text(f"{RECIPE}exports: [{{sets: hashed, to: npy, out: {out}}}]\n")
+    result = run("run", str(recipe))
+    assert result.exit_code == 2
+    assert "lies in the store features" in result.output
+    assert not (tmp_path / "features").exists()
