@@ -59,7 +59,9 @@ _EXPORTS = {
     "option": "options",
     "OptionError": "errors",
     "Output": "extractor",
+    "parse_options": "options",
     "PluginLoadError": "errors",
+    "Registry": "registry",
     "RelabelFuser": "fuser",
     "ResolveContext": "extractor",
     "Resolved": "extractor",
@@ -129,7 +131,8 @@ if TYPE_CHECKING:
     from ducho_core.loaders.reading import TableColumn, TableReader
     from ducho_core.loaders.table import TableLoader
     from ducho_core.media import Media
-    from ducho_core.options import build_options, option
+    from ducho_core.options import build_options, option, parse_options
+    from ducho_core.registry import Registry
     from ducho_core.specs import (
         API_VERSION,
         EngineSpec,
@@ -182,6 +185,7 @@ __all__ = [
     "OptionError",
     "Output",
     "PluginLoadError",
+    "Registry",
     "RelabelFuser",
     "ResolveContext",
     "Resolved",
@@ -205,6 +209,7 @@ __all__ = [
     "fuse",
     "hookimpl",
     "option",
+    "parse_options",
 ]
 
 

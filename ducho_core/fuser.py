@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 Vectors: TypeAlias = "npt.NDArray[np.float32]"
 """Shape (n, dim)."""
 
+Texts: TypeAlias = "npt.NDArray[np.object_]"
+"""Shape (n,), each ``str`` or None."""
+
 State: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
 """What a fit found: arrays by name, kept as safetensors."""
 
@@ -36,21 +39,22 @@ Missing: TypeAlias = Literal["error", "drop", "zero", "mean"]
 """What to do with a key that one of the sets has no row for.
 
 ``error``: refuse; ``drop``: leave the key out; ``zero``: a vector of zeros takes its place;
-``mean``: the mean of the input's rows that take part.
+``mean``: the mean of the input's rows that take part. Of texts ``zero`` means None, and there
+is no ``mean``.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FuserInput:
-    """One embedding that is fused.
+    """One output of a feature set that is fused.
 
     Attributes:
         name: how the user calls it, for messages; never recorded.
         label: short name of what made it, such as ``resnet50``.
-        dim: length of its vectors.
+        dim: length of its vectors; 0 of a text.
         keys: its key columns.
         fingerprint: of its feature set.
-        output: which embedding of that set it is.
+        output: which output of that set it is.
     """
 
     name: str
@@ -66,7 +70,7 @@ class FuserContext:
     """What a fuser is opened on.
 
     Attributes:
-        inputs: the embeddings, in the order given; all with the same key columns.
+        inputs: what is fused, in the order given; all with the same key columns.
         missing: the policy for keys that an input has no row for.
     """
 
@@ -81,25 +85,32 @@ class FuserBatch:
     Attributes:
         keys: one ``string`` column per key column, n rows.
         values: the vectors of each input, (n, dim) float32, filled in by the policy where the
-            input has no row. Must not be changed in place.
+            input has no row; empty where the fuser takes texts. Must not be changed in place.
         present: for each input which rows it has, (n,) bool; the others are filled in.
+        texts: the texts of each input, (n,), where the fuser takes texts; None where the set
+            has none or the input no row. Must not be changed in place.
     """
 
     keys: pa.RecordBatch
     values: tuple[Vectors, ...]
     present: tuple[npt.NDArray[np.bool_], ...]
+    texts: tuple[Texts, ...] = ()
 
 
 class Fuser(ABC):
     """A fuser with its options, opened on inputs. Implement one of the three kinds below.
 
     Attributes:
-        outputs: the embeddings it makes, every ``dim`` known.
+        outputs: the embeddings it makes, every ``dim`` known; of a fitted one that only its fit
+            can tell, None until ``restore``.
         identity: what changes the numbers beside options and inputs; enters the SPEC.
+        recorded: the options as they enter the SPEC, where they are not those given, such as
+            without a path; None where they are.
     """
 
     outputs: tuple[Output, ...]
     identity: Mapping[str, JSON] = MappingProxyType({})
+    recorded: Any = None
 
     @classmethod
     @abstractmethod
@@ -135,7 +146,7 @@ class RowFuser(Fuser):
         raise ContractError(f"{type(self).__name__} says that it is fitted and has no fit")
 
     def restore(self, state: State) -> None:  # noqa: ARG002 - the contract
-        """Take over what a fit found, on these rows or on others.
+        """Take over what a fit found, on these rows or on others; settles every ``dim``.
 
         Raises:
             UsageError: it does not fit these inputs or options.
@@ -215,5 +226,6 @@ __all__ = [
     "RelabelFuser",
     "RowFuser",
     "State",
+    "Texts",
     "Vectors",
 ]

@@ -230,6 +230,8 @@ def _extractor_fault(spec: ExtractorSpec) -> str:
 
 
 def _set_fault(spec: FuserSpec | ExporterSpec) -> str:
+    if isinstance(spec, FuserSpec) and spec.takes not in ("embedding", "text"):
+        return f"takes must be embedding or text, not {spec.takes!r}"
     fewest = spec.fewest if isinstance(spec, FuserSpec) else 1
     for field in ("numerics", "fewest"):
         value = getattr(spec, field, 1)

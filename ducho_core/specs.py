@@ -118,11 +118,13 @@ class FuserSpec(PluginSpec):
 
     Attributes:
         numerics: raised by the author when default behaviour changes the numbers.
+        takes: the kind of output that its inputs are; texts go to row fusers only.
         fewest: how few inputs it takes.
         most: how many inputs it takes, or None for any number.
     """
 
     numerics: int = 1
+    takes: Literal["embedding", "text"] = "embedding"
     fewest: int = 1
     most: int | None = None
 

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ducho_core.errors import CorruptionError, UsageError
+from ducho_core.errors import ContractError, CorruptionError, UsageError
 from ducho_core.store import tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
 
-    from ducho_core.fuser import FuserBatch, RowFuser
+    from ducho_core.extractor import Output
+    from ducho_core.fuser import Fuser, FuserBatch, RowFuser
     from ducho_core.fusion.joined import JoinedRows
 
 FIT_FILE = "state.safetensors"
@@ -38,6 +39,20 @@ class Batches:
             if self._stop.is_set():
                 raise KeyboardInterrupt
             yield self._rows.batch(numbers, self._rows.join.key_batch(numbers))
+
+
+def settled_dims(fuser: Fuser, declared: Sequence[Output], who: str) -> dict[str, int]:
+    """Length of each output, once a fitted fuser has its fit.
+
+    Raises:
+        ContractError: it left one open, or changed what it had declared.
+    """
+    before = {one.name: one.dim for one in declared}
+    after = {one.name: one.dim for one in fuser.outputs}
+    for name, dim in after.items():
+        if not dim or before.get(name, dim) not in (None, dim) or set(before) != set(after):
+            raise ContractError(f"{who}: its fit made the outputs {before} to {after}")
+    return {name: int(dim) for name, dim in after.items() if dim}
 
 
 def needs_fit(fuser: object, rows: object, missing: str) -> bool:

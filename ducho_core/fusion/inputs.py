@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SetInput:
-    """One embedding of an opened set.
+    """One output of an opened set.
 
     Attributes:
         features: the set.
-        output: which embedding.
-        dim: length of its vectors.
+        output: which output.
+        dim: length of its vectors; 0 of a text.
         name: how the user calls it.
         label: a word for columns and files, different for each input.
+        kind: ``embedding`` or ``text``.
     """
 
     features: FeatureSet
@@ -37,6 +38,7 @@ class SetInput:
     dim: int
     name: str
     label: str
+    kind: str = "embedding"
 
     @property
     def made_by(self) -> str:
@@ -50,11 +52,13 @@ class SetInput:
         return values
 
 
-def open_inputs(store: Store, names: Sequence[str]) -> tuple[SetInput, ...]:
-    """Open the embeddings that ``NAME[:OUTPUT]`` mean.
+def open_inputs(
+    store: Store, names: Sequence[str], kind: str = "embedding"
+) -> tuple[SetInput, ...]:
+    """Open the outputs of a kind, ``embedding`` or ``text``, that ``NAME[:OUTPUT]`` mean.
 
     Raises:
-        UsageError: none is given, one has no rows or several embeddings, or they have other
+        UsageError: none is given, one has no rows or several such outputs, or they have other
             key columns or belong to other catalogues.
         SetNotFoundError: there is no such set.
     """
@@ -64,15 +68,31 @@ def open_inputs(store: Store, names: Sequence[str]) -> tuple[SetInput, ...]:
     inputs: list[SetInput] = []
     for name in names:
         features = store.open(name)
-        output = features.embedding()
+        output = features.embedding() if kind == "embedding" else _text(features)
         if not len(features):
             raise UsageError(f"{name} has no rows yet; extract it first")
         word = features.name if features.name in bound else features.slug
-        several = sum(one["kind"] == "embedding" for one in features.spec["outputs"]) > 1
+        several = sum(one["kind"] == kind for one in features.spec["outputs"]) > 1
         label = _label(f"{word}-{output}" if several else word, [one.label for one in inputs])
-        inputs.append(SetInput(features, output, features.dims[output], name, label))
+        inputs.append(SetInput(features, output, features.dims.get(output, 0), name, label, kind))
     _agree(inputs)
     return tuple(inputs)
+
+
+def _text(features: FeatureSet) -> str:
+    texts = [one["name"] for one in features.spec["outputs"] if one["kind"] == "text"]
+    name = features.output or (texts[0] if len(texts) == 1 else None)
+    if name is None:
+        raise UsageError(
+            f"{features.name} has the texts {', '.join(texts) or 'none'}: say which,"
+            f" {features.name}:OUTPUT"
+        )
+    if name not in texts:
+        raise UsageError(
+            f"output {name!r} of {features.name} is no text; its texts:"
+            f" {', '.join(texts) or 'none'}"
+        )
+    return name
 
 
 def _label(word: str, taken: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ducho_core.fuser import FuserBatch
 from ducho_core.fusion.join import ABSENT
+from ducho_core.fusion.texts import TextReader
 from ducho_core.fusion.vectors import VectorReader, block_rows
 
 if TYPE_CHECKING:
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from ducho_core.fusion.join import Join
     from ducho_core.store.rows import Rows
 
+_TEXT_DIM = 64
+"""A text takes about as much memory as so many numbers."""
+
 
 class JoinedRows:
-    """Vectors of all inputs by number in a join.
+    """Vectors, or texts, of all inputs by number in a join.
 
     Args:
         join: the joined inputs, the policy applied.
@@ -32,7 +36,7 @@ class JoinedRows:
     Attributes:
         join: the joined inputs.
         rows: for each input the row that each number's vector is in.
-        readers: one for each input.
+        readers: one for each input; none where they are texts.
         block: rows to take at a time.
         means: for each input what stands in for a missing vector; zeros where there is none.
     """
@@ -40,18 +44,24 @@ class JoinedRows:
     def __init__(self, join: Join, scratch: Callable[[], Path], width: int = 0) -> None:
         self.join = join
         self.rows = list(join.rows)
-        self.readers = [VectorReader(one, scratch()) for one in join.inputs]
-        self.block = block_rows([*(one.dim for one in join.inputs), width])
+        texts = [one for one in join.inputs if one.kind == "text"]
+        self._texts = [TextReader(one) for one in texts]
+        self.readers = [] if texts else [VectorReader(one, scratch()) for one in join.inputs]
+        self.block = block_rows([*(one.dim or _TEXT_DIM for one in join.inputs), width])
         self.means: dict[int, Vectors] = {}
 
     def prepare(self, blocks: Iterable[Rows]) -> None:
         """Settle how to read, given the blocks that will be asked for."""
+        if self._texts:
+            return
         listed = list(blocks)
         for reader, rows in zip(self.readers, self.rows, strict=True):
             reader.prepare(rows[block][rows[block] != ABSENT] for block in listed)
 
     def batch(self, numbers: Rows, keys: pa.RecordBatch) -> FuserBatch:
         """The rows with these numbers, whose keys these are."""
+        if self._texts:
+            return self._text_batch(numbers, keys)
         values, presents = [], []
         for at, (reader, every) in enumerate(zip(self.readers, self.rows, strict=True)):
             rows = every[numbers]
@@ -72,4 +82,18 @@ class JoinedRows:
         """Remove temporary files and close the others."""
         for reader in self.readers:
             reader.close()
+        for column in self._texts:
+            column.close()
         self.join.close()
+
+    def _text_batch(self, numbers: Rows, keys: pa.RecordBatch) -> FuserBatch:
+        texts, presents = [], []
+        for reader, every in zip(self._texts, self.rows, strict=True):
+            rows = every[numbers]
+            present = rows != ABSENT
+            column = np.full(len(rows), None, np.object_)
+            column[present] = reader.take(rows[present])
+            column.flags.writeable = present.flags.writeable = False
+            texts.append(column)
+            presents.append(present)
+        return FuserBatch(keys=keys, values=(), present=tuple(presents), texts=tuple(texts))

@@ -13,6 +13,7 @@ from ducho_core.errors import ContractError
 from ducho_core.extraction.digest_index import DigestIndex, digest_keys
 from ducho_core.fuser import GroupBatch, GroupFuser, RelabelFuser, RowFuser
 from ducho_core.fusion.joined import JoinedRows
+from ducho_core.fusion.texts import text_digests
 from ducho_core.fusion.vectors import as_bytes
 from ducho_core.loaders.natural import natural_key
 
@@ -220,6 +221,8 @@ def make_layout(fuser: Fuser, join: Join, scratch: Callable[[], Path], who: str)
         return RowLayout(fuser, rows)
     if not isinstance(fuser, RelabelFuser | GroupFuser):
         raise ContractError(f"{who} is neither a RowFuser nor a RelabelFuser nor a GroupFuser")
+    if join.inputs[0].kind != "embedding":
+        raise ContractError(f"{who} takes texts, so it must be a RowFuser")
     if len(join.inputs) != 1:
         raise ContractError(f"{who} takes one input; its spec must say most=1")
     if isinstance(fuser, GroupFuser):
@@ -276,16 +279,20 @@ def _check_outputs(fuser: Fuser, who: str) -> int:
     names = [one.name for one in outputs]
     if not names or len(set(names)) != len(names):
         raise ContractError(f"{who}: its outputs must have different names, got {names or 'none'}")
+    later = isinstance(fuser, RowFuser) and fuser.fitted
     for one in outputs:
-        if one.kind != "embedding" or one.dim is None or one.dim < 1:
+        dim = int(later) if one.dim is None else one.dim
+        if one.kind != "embedding" or dim < 1:
             raise ContractError(f"{who}: output {one.name!r} must be an embedding of known length")
-    return sum(one.dim for one in outputs)
+    return sum(one.dim or 0 for one in outputs)
 
 
 def _digests(batch: FuserBatch) -> list[bytes]:
     views = [as_bytes(values) for values in batch.values]
     widths = [values.shape[1] * 4 for values in batch.values]
     marks = [present.tolist() for present in batch.present]
+    if batch.texts:
+        return text_digests(batch.texts)
     digests = []
     for row in range(batch.keys.num_rows):
         whole = hashlib.sha256()

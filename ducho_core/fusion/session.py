@@ -79,6 +79,8 @@ class Fusion:
             most = "or more" if spec.most is None else f"to {spec.most}"
             words = f"{spec.fewest} {most}" if spec.most != spec.fewest else f"{spec.fewest}"
             raise UsageError(f"{self._found.canonical} takes {words} feature sets, not {count}")
+        if spec.takes == "text" and request.missing == "mean":
+            raise UsageError("texts have no mean: --missing is error, drop or zero (no text) here")
 
     def run(self) -> FusionReport:
         """Fuse what is pending.
@@ -89,7 +91,7 @@ class Fusion:
         begun = time.perf_counter()
         store = Store(self._store_path)
         store.probe()
-        inputs = open_inputs(store, self._request.sets)
+        inputs = open_inputs(store, self._request.sets, self._found.spec.takes)
         join = Join(inputs)
         pa.default_memory_pool().release_unused()
         coverage = join.coverage()
@@ -133,14 +135,14 @@ class Fusion:
         spec = make_spec(
             self._request,
             self._found,
-            self._options,
+            self._options if fuser.recorded is None else fuser.recorded,
             fuser,
             join.inputs,
             layout.keys,
             snapshots=depends,
         )
         pa.default_memory_pool().release_unused()
-        content, reused = None, False
+        content, reused, declared = None, False, fuser.outputs
         if fitted:
             assert isinstance(fuser, RowFuser)
             content, reused = self._fit(store, spec, fuser, layout.rows)
@@ -150,6 +152,7 @@ class Fusion:
                 f"{self._found.canonical} has nothing to fit with these options: leave out"
                 " --fit-from"
             )
+        dims = fitting.settled_dims(fuser, declared, self._found.canonical)
         writer = store.create_set(spec, name=self._request.name)
         if content is not None:
             writer.put_fit(fitting.FIT_FILE, content)
@@ -160,7 +163,7 @@ class Fusion:
             how=self._found.canonical,
             missing=missing,
             coverage=coverage,
-            dims={one.name: int(one.dim or 0) for one in fuser.outputs},
+            dims=dims,
             rows=layout.count,
             dropped=len(join) - join.count,
             fit=None if content is None else hashlib.sha256(content).hexdigest(),

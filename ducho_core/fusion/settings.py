@@ -44,11 +44,18 @@ def make_spec(
     """
     catalogues = [one.features.spec["catalogue"] for one in inputs]
     several = len(inputs) > 1
+    texts = found.spec.takes == "text"
+    labels = [one.made_by for one in inputs]
+    digests: dict[str, str] = {}
+    for one in inputs if snapshots else ():
+        if one.features.fingerprint not in digests:
+            digests[one.features.fingerprint] = one.features.snapshot_digest()
     return {
         "format": SPEC_FORMAT,
         "fuser": {
             "name": found.canonical,
-            "label": "-".join(one.made_by for one in inputs),
+            # Several texts are mostly those of one set.
+            "label": "-".join(dict.fromkeys(labels) if texts else labels),
             "numerics": found.spec.numerics,
         },
         "options": spec_options(options),
@@ -78,7 +85,7 @@ def make_spec(
                 {
                     "fingerprint": one.features.fingerprint,
                     "output": one.output,
-                    "snapshot": one.features.snapshot_digest() if snapshots else None,
+                    "snapshot": digests.get(one.features.fingerprint),
                 }
                 for one in inputs
             ],

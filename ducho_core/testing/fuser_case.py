@@ -23,16 +23,21 @@ from ducho_core.testing.part_case import PartCase
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ducho_core.fuser import Fuser, Missing, Vectors
+    from ducho_core.fuser import Fuser, Missing, Texts, Vectors
     from ducho_core.registry import Registry
     from ducho_core.specs import FuserSpec
 
 ROWS = 101
 TOLERANCE = 1e-6
 
+_WORDS = (
+    *("red", "dark red", "Cotton", "wooden toys", "a {curly} text", "", " spaces ", "né", "日本"),
+    *("0-6 months", "Red.", "for outdoor use, all day", "x" * 300, "red", "<|im_end|>", "blue"),
+)
+
 
 class FuserCase(PartCase):
-    """One fuser with options, on embeddings drawn at random.
+    """One fuser with options, on embeddings or texts drawn at random.
 
     Args:
         plugin: PLUGIN/NAME, or NAME where one plugin has it.
@@ -76,7 +81,13 @@ class FuserCase(PartCase):
             return tuple(self._dims)
         count = 2 if issubclass(self.implementation, RowFuser) else 1
         spec: FuserSpec = self.found.spec
-        return (8,) * max(spec.fewest, min(count, spec.most or count))
+        return (0 if self.texted else 8,) * max(spec.fewest, min(count, spec.most or count))
+
+    @property
+    def texted(self) -> bool:
+        """Whether it takes texts."""
+        spec: FuserSpec = self.found.spec
+        return spec.takes == "text"
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -96,7 +107,7 @@ class FuserCase(PartCase):
                 dim=dim,
                 keys=self.keys,
                 fingerprint=sha256(f"input {at}".encode()).hexdigest(),
-                output="embedding",
+                output=f"text_{at}" if self.texted else "embedding",
             )
             for at, dim in enumerate(self.dims)
         )
@@ -127,6 +138,20 @@ class FuserCase(PartCase):
         return tuple(found)
 
     @cached_property
+    def texts(self) -> tuple[Texts, ...]:
+        """The texts of each input, (n,): some often, some once, some in other words, some None."""
+        found = []
+        for at in range(len(self.dims)):
+            random = np.random.default_rng(at)
+            column = np.full(ROWS, None, np.object_)
+            for row in np.flatnonzero(self.present[at]).tolist():
+                rank = int(random.geometric(0.15))
+                if rank > 1:
+                    column[row] = _WORDS[(rank + at) % len(_WORDS)]
+            found.append(column)
+        return tuple(found)
+
+    @cached_property
     def present(self) -> tuple[Any, ...]:
         """For each input which rows it has, (n,)."""
         filled = self.missing in ("zero", "mean")
@@ -154,8 +179,9 @@ class FuserCase(PartCase):
         at = np.asarray(places)
         return FuserBatch(
             keys=self.key_columns.take(pa.array(at)),
-            values=tuple(_frozen(one[at]) for one in self.values),
+            values=() if self.texted else tuple(_frozen(one[at]) for one in self.values),
             present=tuple(_frozen(one[at]) for one in self.present),
+            texts=tuple(_frozen(one[at]) for one in self.texts) if self.texted else (),
         )
 
     def row_batches(self, size: int) -> list[FuserBatch]:

@@ -33,18 +33,27 @@ def is_of_a_kind(case: FuserCase) -> None:
 
 @check("outputs are embeddings with different names and every dim", "fuser")
 def outputs_are_declared(case: FuserCase) -> None:
-    """As soon as it is opened, and the same when it is opened again."""
-    outputs = case.open().outputs
+    """As soon as it is opened, or fitted, and the same when it is opened again."""
+    fuser = case.open()
+    outputs = fuser.outputs
+    later = isinstance(fuser, RowFuser) and fuser.fitted
     expect(isinstance(outputs, tuple) and outputs, f"outputs are {outputs!r}, not a tuple of some")
     names = [one.name for one in outputs]
     expect(len(set(names)) == len(names), f"its outputs are called {', '.join(names)}")
     for one in outputs:
         expect(
-            one.kind == "embedding" and isinstance(one.dim, int) and one.dim > 0,
+            one.kind == "embedding"
+            and (later if one.dim is None else isinstance(one.dim, int) and one.dim > 0),
             f"output {one.name!r} is {one.kind} with dim {one.dim!r}; a fuser makes embeddings of"
             " a known length",
         )
     expect(case.open().outputs == outputs, "it has other outputs when it is opened again")
+    if any(one.dim is None for one in outputs):
+        for one, before in zip(case.fitted().outputs, outputs, strict=True):
+            expect(
+                one.name == before.name and isinstance(one.dim, int) and one.dim > 0,
+                f"once fitted, output {before.name!r} is {one.name!r} with dim {one.dim!r}",
+            )
 
 
 @check("what it adds to the SPEC is plain JSON without a path, user or host name", "fuser")
