@@ -350,12 +350,43 @@ def test_a_factory_over_texts(tmp_path: Any) -> None:
         arguments={"width": 6},
         tokenizer=tmp_path / "tokenizer",
     )
+    assert extractor.circumstances["texts_at_once"] == "of any length"
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "tokenizer")
     ours = kit.features(extractor, kit.TEXTS)["output"]
     for row, text in enumerate(kit.TEXTS):
         ids = tokenizer(text, truncation=True)["input_ids"]
         expected = table[ids].mean(0, keepdim=True).numpy()
         assert kit.distances(ours[row : row + 1], expected).max() <= 1e-5
+
+
+@pytest.mark.parametrize("mask", ["", ", attention_mask"])
+def test_texts_of_a_factory_that_masks_nothing_do_not_depend_on_their_neighbours(
+    tmp_path: Any, mask: str
+) -> None:
+    (tmp_path / "blind.py").write_text(
+        "import torch\n\n\n"
+        "class Blind(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.table = torch.nn.Embedding(16, 6)\n\n"
+        f"    def forward(self, input_ids{mask}):\n"
+        "        return self.table(input_ids).mean(1)\n"
+    )
+    table = torch.randn(16, 6)
+    save_file({"table.weight": table}, tmp_path / "blind.safetensors")
+    kit.tokenizer().save_pretrained(tmp_path / "tokenizer")
+    extractor = kit.make(
+        modality="text",
+        model=tmp_path / "blind.safetensors",
+        factory=f"{tmp_path / 'blind.py'}:Blind",
+        tokenizer=tmp_path / "tokenizer",
+    )
+    assert extractor.circumstances["texts_at_once"] == "of one length"
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "tokenizer")
+    ids = [tokenizer(text, truncation=True)["input_ids"] for text in kit.TEXTS]
+    assert len({len(one) for one in ids}) > 1
+    expected = torch.stack([table[one].mean(0) for one in ids]).numpy()
+    assert kit.distances(kit.features(extractor, kit.TEXTS)["output"], expected).max() <= 1e-5
 
 
 def test_fast_stays_near_exact(forms: kit.Forms, files: list[bytes]) -> None:
