@@ -67,11 +67,15 @@ class Found(Generic[SpecT]):
 
         Raises:
             PluginLoadError: it cannot be imported.
-            ContractError: it is no frozen Struct with explained fields.
+            ContractError: it is no frozen Struct with explained fields, or one of them is about
+                an input that the extractor does not take.
         """
         if self.spec.options is None:
             return None
-        return _options(self._import(self.spec.options), self._who, in_spec=True)
+        struct = _options(self._import(self.spec.options), self._who, in_spec=True)
+        if isinstance(self.spec, ExtractorSpec):
+            _check_inputs(struct, self.spec, self._who)
+        return struct
 
     def run_options_type(self) -> type[msgspec.Struct] | None:
         """Import the Struct of run options: an extractor's own or the base, else None.
@@ -172,6 +176,23 @@ def _options(found: object, who: str, *, in_spec: bool) -> type[msgspec.Struct]:
             f"{who}: the types of {found.__name__} cannot be read: {error}"
         ) from error
     return found
+
+
+def _check_inputs(struct: type[msgspec.Struct], spec: ExtractorSpec, who: str) -> None:
+    """An option about an input that there never is would be in no SPEC.
+
+    Raises:
+        ContractError: there is one.
+    """
+    from ducho_core.options import describe
+
+    for one in describe(struct):
+        for name in one.inputs:
+            if name not in spec.inputs:
+                raise ContractError(
+                    f"{who}: option {one.name!r} is about the input {name!r}, and the extractor"
+                    f" takes {', '.join(spec.inputs)}"
+                )
 
 
 def _run_options(

@@ -78,9 +78,10 @@ def option(
         max_length: most characters of a text or values of a list.
         since: version of the plugin that added the option. At its default it is left out of
             the SPEC, so that feature sets made before keep their fingerprint. Needs a default.
-        inputs: names of the inputs that the option is about, where it is not about all: it
-            is left out of the SPECs of sets that require none of them. For extractors whose
-            outputs require different inputs.
+        inputs: the inputs that the option is about (``image``, ``text``, ``audio``; texts of
+            every name are ``text``), where it is not about all: it is left out of the SPECs of
+            sets that require none of them. For extractors whose outputs require different
+            inputs.
     """
     rules = {
         "ge": ge,
@@ -200,8 +201,8 @@ def spec_options(
 
     Args:
         options: the options.
-        requires: the inputs that the set requires: options about other inputs are left out.
-            None leaves none out.
+        requires: the inputs that the set requires, by name and modality: options about other
+            inputs are left out. None leaves none out.
     """
     if options is None:
         return {}

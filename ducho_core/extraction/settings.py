@@ -69,13 +69,21 @@ def make_targets(
 
     Raises:
         UsageError: no output can be made of the bound inputs.
-        ContractError: outputs repeat a name or have an unknown kind.
+        ContractError: outputs repeat a name or have an unknown kind, or an identity is of no
+            input.
     """
     bound = {field.name: field for field in loader.inputs}
     _check_outputs(canonical, resolved.outputs)
     both = sorted(set(resolved.identity) & set(resolved.input_identity))
     if both:
         raise ContractError(f"{canonical}: identity holds {both[0]!r}, the name of an input")
+    named = {name for output in resolved.outputs for name in output.requires}
+    unknown = sorted(set(resolved.input_identity) - named - set(bound))
+    if unknown:
+        raise ContractError(
+            f"{canonical}: input_identity holds {unknown[0]!r}, which would be in no SPEC; the"
+            f" inputs are {', '.join(sorted(named | set(bound)))}"
+        )
     groups: dict[tuple[str, ...], list[Output]] = {}
     for output in resolved.outputs:
         requires = tuple(sorted(output.requires or bound))
@@ -103,7 +111,9 @@ def make_targets(
                 "label": resolved.label,
                 "numerics": extractor.numerics,
             },
-            "options": spec_options(resolved.options, requires),
+            "options": spec_options(
+                resolved.options, {*requires, *(field.modality for field in fields)}
+            ),
             "identity": {
                 **resolved.identity,
                 **{

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 
+from ducho_core import InputField, Output, Resolved, option
 from ducho_core.errors import ChangedInputError, ContractError, SourceError, UsageError
 from ducho_core.extraction.session import Silent, extract
+from ducho_core.extraction.settings import make_targets
+from ducho_core.registry import Registry
 from ducho_core.store import Store
 
 if TYPE_CHECKING:
@@ -406,6 +411,43 @@ def test_an_identity_that_hides_an_inputs_is_refused(table, tmp_path, monkeypatc
     monkeypatch.setattr(DualProbe, "resolve", resolve)
     with pytest.raises(ContractError, match="identity holds 'text', the name of an input"):
         extract(table(texts(3)), "probe/dual", store=tmp_path / "s")
+
+
+def test_an_identity_of_an_input_that_there_is_not_is_refused(table, tmp_path, monkeypatch):
+    from ducho_probe.extractor import DualProbe
+
+    def resolve(options, context):
+        return replace(plain(options, context), input_identity={"texts": {"from": "the text"}})
+
+    plain = DualProbe.resolve
+    monkeypatch.setattr(DualProbe, "resolve", resolve)
+    with pytest.raises(ContractError, match=r"input_identity holds 'texts'.* image, text"):
+        extract(table(texts(3)), "probe/dual", store=tmp_path / "s")
+
+
+def test_an_option_about_texts_is_about_texts_of_every_name(table, tmp_path):
+    class Lengths(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        longest: Annotated[int, option(help="longest", inputs=("text",))] = 9
+        crop: Annotated[int, option(help="crop", inputs=("image",))] = 1
+
+    resolved = Resolved(
+        label="x", identity={}, outputs=(Output(name="e", dim=2),), options=Lengths()
+    )
+    field = InputField(name="title", modality="text", storage="inline")
+    loader = SimpleNamespace(inputs=(field,), keys=("item_id",))
+    found = Registry.discover().extractor("core/hash")
+    (target,) = make_targets(
+        found.canonical,
+        found.spec,
+        resolved,
+        loader,
+        slots="all",
+        stored_dtype="float32",
+        catalogue="main",
+        revision=0,
+        variant="",
+    )
+    assert target.spec["options"] == {"longest": 9}
 
 
 def test_several_pictures_of_an_item_are_slots(table, tmp_path):

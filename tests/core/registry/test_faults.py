@@ -294,6 +294,14 @@ PARTS = """
         (
             """
     class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        crop: Annotated[int, option(help='c', inputs=('texts',))] = 1
+""",
+            "options_type",
+            "option 'crop' is about the input 'texts', and the extractor takes text",
+        ),
+        (
+            """
+    class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         device: Annotated[str, option(help='d')] = 'x'
     class RunOptions(ducho_core.RunOptions, frozen=True): ...
 """,
