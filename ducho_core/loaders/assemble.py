@@ -11,7 +11,7 @@ from ducho_core.errors import SourceError
 from ducho_core.loaders.cleaning import clean
 from ducho_core.loaders.globs import GlobExpander, refused, traverses
 from ducho_core.loaders.natural import natural_key
-from ducho_core.loaders.reading import MAX_ROWS, TableReader
+from ducho_core.loaders.reading import MAX_ROWS, TableReader, check_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -65,12 +65,13 @@ class Assembler:
 
         Raises:
             SourceError: a row cannot be read, or its key is empty.
+            ContractError: the reader gave something else than was asked for.
         """
         done = 0
         for batch in self._reader.read(self._columns):
+            check_batch(self._reader, batch, self._columns)
             columns = {
-                name: self._nulled(name, batch.column(index), done)
-                for index, name in enumerate(self._columns)
+                name: self._nulled(name, batch.column(name), done) for name in self._columns
             }
             keys = [
                 self._key(name, column, columns[column], done)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ducho_core.errors import SourceError
+from ducho_core.errors import ContractError, SourceError
 from ducho_core.loaders.suggest import file_name
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class TableReader(ABC):
         """Stream some columns from the start, at most ``MAX_ROWS`` rows at a time.
 
         Yields:
-            Batches with ``string``, ``list<string>``, ``binary`` or ``list<binary>`` columns.
+            Batches with these columns, of type ``string``, ``list<string>``, ``binary`` or
+            ``list<binary>``; a null is an empty cell.
 
         Raises:
             SourceError: a row cannot be read.
@@ -76,6 +77,26 @@ class TableReader(ABC):
     @abstractmethod
     def where(self, row: int) -> str:
         """How a person finds a row, counted from 0: ``line 17``."""
+
+
+def check_batch(reader: TableReader, batch: pa.RecordBatch, names: Sequence[str]) -> None:
+    """Hold what a reader gave against what it was asked for; other columns do no harm.
+
+    Raises:
+        ContractError: a column is missing or of another type.
+    """
+    import pyarrow as pa
+
+    who = f"{reader.name}: {type(reader).__name__}.read gave"
+    for name in names:
+        if batch.schema.get_field_index(name) < 0:
+            raise ContractError(f"{who} no column {name!r}; it was asked for {', '.join(names)}")
+        found = batch.schema.field(name).type
+        inner = found.value_type if pa.types.is_list(found) else found
+        if inner not in (pa.string(), pa.binary()):
+            raise ContractError(
+                f"{who} the column {name!r} as {found}, not as string, binary or a list of them"
+            )
 
 
 def check_file(path: str) -> None:
