@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ AUDIO_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "A
 _SOUND_BLOCK = 2**18
 _UNRECOGNISED = 1
 _COMPLETE = 0.99
+_CUT_SHORT = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_LENGTH_UNKNOWN = 2**31 - 2**16
+"""Programs that write to a pipe give a length from here up, as they do not know it yet."""
 
 
 class Media:
@@ -121,7 +125,8 @@ class Media:
         """Decode to mono float32 samples, full scale being [-1, 1].
 
         Channels are averaged (note ``mixed_to_mono``). A file that ends before the length that
-        its header gives is decoded as far as it goes (note ``incomplete``).
+        its header gives is decoded as far as it goes (note ``incomplete``, where the format
+        lets that be seen: Ogg does not).
 
         Args:
             rate: samples a second that the caller needs; the sound is resampled to it
@@ -206,7 +211,7 @@ class Media:
             self.notes.append("mixed_to_mono")
         if cut:
             self.notes.append("truncated")
-        elif held < _COMPLETE * sound.frames:
+        elif held < _COMPLETE * sound.frames or _is_cut_short(sound):
             self.notes.append("incomplete")
         return samples
 
@@ -219,6 +224,15 @@ class Media:
 
     def _too_long(self, what: str, limit: str) -> ItemError:
         return ItemError(0, "too_long", f"{self.name} {what}, over the limit of {limit}")
+
+
+def _is_cut_short(sound: Any) -> bool:
+    """Whether an uncompressed file gives a greater length than it has.
+
+    libsndfile trusts what is there and says so in its log alone.
+    """
+    lengths = ((int(one[1]), int(one[2])) for one in _CUT_SHORT.finditer(sound.extra_info))
+    return any(there < _COMPLETE * given and given < _LENGTH_UNKNOWN for given, there in lengths)
 
 
 def read_media(path: str, root: str | os.PathLike[str] | None) -> Media:

@@ -119,6 +119,26 @@ def test_a_file_that_ends_too_early_is_noted():
     assert media.notes == ["mixed_to_mono", "incomplete"]
 
 
+@pytest.mark.parametrize("kind", ["WAV", "WAVEX", "AIFF", "AU"])
+def test_an_uncompressed_file_that_ends_too_early_is_noted(kind):
+    content = sound(kind=kind)
+    media = Media(content[: len(content) // 2])
+    samples, _ = media.audio()
+    assert 0 < len(samples) < len(NOISE)
+    assert media.notes == ["mixed_to_mono", "incomplete"]
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
+def test_a_file_written_before_its_length_was_known_is_whole(length):
+    content = bytearray(sound())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = length.to_bytes(4, "little")
+    media = Media(bytes(content))
+    samples, _ = media.audio()
+    assert len(samples) == len(NOISE)
+    assert media.notes == ["mixed_to_mono"]
+
+
 def test_sounds_over_the_limits_are_refused_or_cut(monkeypatch):
     content = sound()
     monkeypatch.setattr(limits, "MAX_AUDIO_SECONDS", 0.25)
