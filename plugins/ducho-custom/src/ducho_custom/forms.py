@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from ducho_torch import PickleRefusedError, checkpoint_dtype, weights_digest
+from ducho_torch import PickleRefusedError, checkpoint_dtype, wanted_layers, weights_digest
 
 from ducho_core import Extractor, OptionError, Output, Resolved, UsageError
 from ducho_custom.options import OUTPUT
@@ -67,10 +67,7 @@ class Form(ABC):
         Raises:
             OptionError: one is named twice.
         """
-        names = options.layers or (self.default,)
-        if len(set(names)) < len(names):
-            raise OptionError(f"layers={','.join(names)} names a layer twice")
-        return names
+        return wanted_layers(options.layers, self.default)
 
     def weights(self, options: CustomOptions) -> Weights:
         """The weight file, and what of it is wanted.

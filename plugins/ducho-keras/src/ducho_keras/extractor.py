@@ -14,10 +14,11 @@ from ducho_torch import (
     pool_spatial,
     resolve_device,
     resolve_precision,
+    wanted_layers,
     weights_digest,
 )
 
-from ducho_core import OptionError, Output, Resolved, UsageError
+from ducho_core import Output, Resolved, UsageError
 from ducho_keras.applications import applications
 from ducho_keras.building import build_model
 from ducho_keras.library import device_name, load_keras
@@ -62,9 +63,7 @@ class KerasExtractor(ImageNetwork):
 
     @classmethod
     def resolve(cls, options: Any, context: ResolveContext) -> Resolved:
-        names = options.layers or (POOLED,)
-        if len(set(names)) < len(names):
-            raise OptionError(f"layers={','.join(names)} names a layer twice")
+        names = wanted_layers(options.layers, POOLED)
         run_options: Any = context.run_options
         device = resolve_device(run_options.device)
         source = keras_source(options, run_options.weights_file)
@@ -99,7 +98,7 @@ class KerasExtractor(ImageNetwork):
             preprocessing=preprocessing,
             precision=precision,
             device=device,
-            layers=options.layers or (POOLED,),
+            layers=wanted_layers(options.layers, POOLED),
             pooling=options.pooling,
         )
 

@@ -9,17 +9,16 @@ from ducho_torch import (
     LayerCapture,
     LayerPooling,
     Precision,
-    checkpoint_dtype,
     computing,
     load_weights,
     memory_errors,
     prepare_model,
     resolve_device,
-    resolve_precision,
-    weights_digest,
+    resolved_network,
+    wanted_layers,
 )
 
-from ducho_core import OptionError, Output, Resolved, UsageError
+from ducho_core import UsageError
 from ducho_timm.building import build_model, pretrained_config
 from ducho_timm.preprocessing import Preprocessing, resolve_preprocessing
 from ducho_timm.sources import WeightsSource, base_name, timm_source
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ducho_core import ResolveContext
+    from ducho_core import ResolveContext, Resolved
 
 POOLED = "pooled"
 
@@ -96,35 +95,12 @@ class TimmExtractor(ImageNetwork):
 
     @classmethod
     def resolve(cls, options: Any, context: ResolveContext) -> Resolved:
-        names = options.layers or (POOLED,)
-        if len(set(names)) < len(names):
-            raise OptionError(f"layers={','.join(names)} names a layer twice")
-        device = resolve_device(context.run_options.device)
+        names = wanted_layers(options.layers, POOLED)
+        resolve_device(context.run_options.device)  # before anything is fetched
         source = cls.weights_source(options, context.run_options)
-        config = pretrained_config(source)
-        preprocessing = resolve_preprocessing(options, config)
-        native = None
-        if context.precision == "native" and source.files:
-            native = checkpoint_dtype(source.files)
-        precision = resolve_precision(context.precision, device, native, images=True)
-        weights = dict(source.identity)
-        if source.files:
-            weights["sha256"] = weights_digest(source.files)
-        identity: dict[str, Any] = {
-            "architecture": base_name(source.architecture),
-            "weights": weights,
-            "preprocessing": preprocessing.identity(),
-        }
-        if source.model_args:
-            identity["model_args"] = dict(source.model_args)
-        return Resolved(
-            label=source.label,
-            identity=identity,
-            precision=precision.values(),
-            outputs=tuple(Output(name=name) for name in names),
-            options=options,
-            state=(source, preprocessing),
-        )
+        preprocessing = resolve_preprocessing(options, pretrained_config(source))
+        architecture = base_name(source.architecture)
+        return resolved_network(source, architecture, preprocessing, names, options, context)
 
     @classmethod
     def load(cls, resolved: Resolved, run_options: Any) -> Self:
@@ -132,7 +108,7 @@ class TimmExtractor(ImageNetwork):
         options = resolved.options
         device = resolve_device(run_options.device)
         precision = Precision.from_values(resolved.precision)
-        names = options.layers or (POOLED,)
+        names = wanted_layers(options.layers, POOLED)
         size = (preprocessing.width, preprocessing.height)
         model = prepare_model(
             build_model(source, cls.read_weights, size),

@@ -15,6 +15,7 @@ _EXPORTS = {
     "ImageOptions": "options",
     "LayerCapture": "layers",
     "LayerPooling": "pooling",
+    "NetworkSource": "network",
     "PickleRefusedError": "weights",
     "Precision": "precision",
     "Preprocessing": "images",
@@ -37,9 +38,11 @@ _EXPORTS = {
     "prepare_model": "model",
     "resolve_device": "device",
     "resolve_precision": "precision",
+    "resolved_network": "network",
     "sides": "images",
     "supports_bfloat16": "precision",
     "to_numpy": "model",
+    "wanted_layers": "layers",
     "weights_digest": "weights",
 }
 
@@ -55,10 +58,10 @@ if TYPE_CHECKING:
         normalisation,
         sides,
     )
-    from ducho_torch.layers import LayerCapture, layer_names
+    from ducho_torch.layers import LayerCapture, layer_names, wanted_layers
     from ducho_torch.linear import pack_linears
     from ducho_torch.model import memory_errors, prepare_model, to_numpy
-    from ducho_torch.network import ImageNetwork
+    from ducho_torch.network import ImageNetwork, NetworkSource, resolved_network
     from ducho_torch.options import ImageOptions, ResizedImageOptions
     from ducho_torch.pooling import LayerPooling, pool_spatial
     from ducho_torch.precision import Precision, computing, resolve_precision, supports_bfloat16
@@ -76,6 +79,7 @@ __all__ = [
     "ImageOptions",
     "LayerCapture",
     "LayerPooling",
+    "NetworkSource",
     "PickleRefusedError",
     "Precision",
     "Preprocessing",
@@ -99,9 +103,11 @@ __all__ = [
     "prepare_model",
     "resolve_device",
     "resolve_precision",
+    "resolved_network",
     "sides",
     "supports_bfloat16",
     "to_numpy",
+    "wanted_layers",
     "weights_digest",
 ]
 

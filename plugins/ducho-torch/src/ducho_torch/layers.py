@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ducho_core import UsageError
+from ducho_core import OptionError, UsageError
 
 Reduce = Callable[[str, torch.Tensor], torch.Tensor]
 
@@ -18,6 +18,18 @@ Reduce = Callable[[str, torch.Tensor], torch.Tensor]
 def layer_names(model: nn.Module) -> list[str]:
     """Names of all modules, as in ``model.named_modules()``, without the model itself."""
     return [name for name, _ in model.named_modules() if name]
+
+
+def wanted_layers(layers: Sequence[str], default: str) -> tuple[str, ...]:
+    """The layers that the option ``layers`` means; ``default`` where it is not given.
+
+    Raises:
+        OptionError: one is named twice.
+    """
+    names = tuple(layers) or (default,)
+    if len(set(names)) < len(names):
+        raise OptionError(f"layers={','.join(names)} names a layer twice")
+    return names
 
 
 class LayerCapture:

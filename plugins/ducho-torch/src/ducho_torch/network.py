@@ -3,21 +3,93 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 
-from ducho_core import Extractor, Media, Output, Sample, UsageError
+from ducho_core import Extractor, Media, Output, Resolved, Sample, UsageError
+from ducho_torch.device import resolve_device
 from ducho_torch.model import memory_errors, to_numpy
-from ducho_torch.precision import Precision, computing
+from ducho_torch.precision import Precision, computing, resolve_precision
+from ducho_torch.weights import checkpoint_dtype, weights_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
+    from ducho_core import ResolveContext
     from ducho_torch.images import Preprocessing
+
+
+class NetworkSource(Protocol):
+    """An architecture and where its weights are, in a library's own description. Picklable."""
+
+    @property
+    def label(self) -> str:
+        """Short name for the feature set's slug."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Weight files; empty means random weights."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What beside the files' digest says which weights these are."""
+
+    @property
+    def model_args(self) -> Mapping[str, Any]:
+        """Arguments of the architecture that belong to the weights."""
+
+
+def resolved_network(
+    source: NetworkSource,
+    architecture: str,
+    preprocessing: Preprocessing,
+    names: Sequence[str],
+    options: Any,
+    context: ResolveContext,
+) -> Resolved:
+    """What ``resolve`` gives for a network of a library: precision settled, weights hashed.
+
+    Args:
+        source: where the weights are.
+        architecture: the network's name, for the SPEC.
+        preprocessing: settled.
+        names: the outputs wanted.
+        options: as the SPEC has them.
+        context: precision and device.
+
+    Returns:
+        Its ``state`` is ``(source, preprocessing)``.
+
+    Raises:
+        UsageError: the device cannot compute so.
+    """
+    device = resolve_device(context.run_options.device)
+    native = None
+    if context.precision == "native" and source.files:
+        native = checkpoint_dtype(source.files)
+    precision = resolve_precision(context.precision, device, native, images=True)
+    weights = dict(source.identity)
+    if source.files:
+        weights["sha256"] = weights_digest(source.files)
+    identity: dict[str, Any] = {
+        "architecture": architecture,
+        "weights": weights,
+        "preprocessing": preprocessing.identity(),
+    }
+    if source.model_args:
+        identity["model_args"] = dict(source.model_args)
+    return Resolved(
+        label=source.label,
+        identity=identity,
+        precision=precision.values(),
+        outputs=tuple(Output(name=name) for name in names),
+        options=options,
+        state=(source, preprocessing),
+    )
 
 
 class ImageNetwork(Extractor):

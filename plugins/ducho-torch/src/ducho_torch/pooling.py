@@ -171,7 +171,7 @@ def _patches(model: nn.Module, height: int, width: int) -> int | None:
     for owner in (getattr(model, "patch_embed", None), getattr(model, "pixel_embed", None), model):
         grid = getattr(owner, "dynamic_feat_size", None)
         if callable(grid):
-            return math.prod(grid((height, width)))
+            return int(math.prod(grid((height, width))))
         patch = getattr(owner, "patch_size", None)
         down, across = patch if isinstance(patch, tuple | list) else (patch, patch)
         if isinstance(down, int) and isinstance(across, int):

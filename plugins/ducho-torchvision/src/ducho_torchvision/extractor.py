@@ -9,18 +9,16 @@ from ducho_torch import (
     ImageNetwork,
     LayerPooling,
     Precision,
-    checkpoint_dtype,
     computing,
     load_weights,
     memory_errors,
     pool_spatial,
     prepare_model,
     resolve_device,
-    resolve_precision,
-    weights_digest,
+    resolved_network,
+    wanted_layers,
 )
 
-from ducho_core import OptionError, Output, Resolved
 from ducho_torchvision.building import build_model
 from ducho_torchvision.graph import NodeCapture
 from ducho_torchvision.options import TorchvisionOptions
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ducho_core import ResolveContext
+    from ducho_core import ResolveContext, Resolved
 
 POOLED = "pooled"
 
@@ -96,38 +94,17 @@ class TorchvisionExtractor(ImageNetwork):
 
     @classmethod
     def resolve(cls, options: Any, context: ResolveContext) -> Resolved:
-        names = options.layers or (POOLED,)
-        if len(set(names)) < len(names):
-            raise OptionError(f"layers={','.join(names)} names a layer twice")
-        device = resolve_device(context.run_options.device)
+        names = wanted_layers(options.layers, POOLED)
+        resolve_device(context.run_options.device)  # before anything is fetched
         source = cls.weights_source(options, context.run_options)
         entry = weights_entry(source.architecture, source.entry)
         preprocessing = resolve_preprocessing(options, entry)
-        native = None
-        if context.precision == "native" and source.files:
-            native = checkpoint_dtype(source.files)
-        precision = resolve_precision(context.precision, device, native, images=True)
-        weights = dict(source.identity)
-        if source.files:
-            weights["sha256"] = weights_digest(source.files)
-        identity: dict[str, Any] = {
-            "architecture": source.architecture,
-            "weights": weights,
-            "preprocessing": preprocessing.identity(),
-        }
-        if source.model_args:
-            identity["model_args"] = dict(source.model_args)
         if isinstance(options, TorchvisionOptions):  # however the user wrote the two
             options = msgspec.structs.replace(
                 options, model=source.architecture, weights=source.entry
             )
-        return Resolved(
-            label=source.label,
-            identity=identity,
-            precision=precision.values(),
-            outputs=tuple(Output(name=name) for name in names),
-            options=options,
-            state=(source, preprocessing),
+        return resolved_network(
+            source, source.architecture, preprocessing, names, options, context
         )
 
     @classmethod
@@ -136,7 +113,7 @@ class TorchvisionExtractor(ImageNetwork):
         options = resolved.options
         device = resolve_device(run_options.device)
         precision = Precision.from_values(resolved.precision)
-        names = options.layers or (POOLED,)
+        names = wanted_layers(options.layers, POOLED)
         size = (preprocessing.width, preprocessing.height)
         model, classifier = build_model(source, cls.read_weights, size)
         model = prepare_model(
