@@ -64,7 +64,8 @@ def check_plugin(registry: Registry, wanted: Wanted, *, as_json: bool) -> bool:
     for problem in problems:
         say(str(problem.error))
     sound = not problems
-    expected = _expected(wanted.expected)
+    names = _names(found)
+    expected = _expected(wanted.expected, names)
     reports: list[dict[str, Any]] = []
     checked = 0
     for part in found:
@@ -89,7 +90,7 @@ def check_plugin(registry: Registry, wanted: Wanted, *, as_json: bool) -> bool:
         sound &= all(one.state != "failed" for one in outcomes)
         reports.append({"name": part.canonical, "checks": [asdict(one) for one in outcomes]})
     if not checked and sound:
-        raise UsageError(_nothing(wanted))
+        raise UsageError(_nothing(wanted, names))
     if as_json:
         emit_json(reports)
     return sound
@@ -112,7 +113,7 @@ def _case(registry: Registry, part: Found[Any], wanted: Wanted, folder: Path) ->
     from ducho_core.testing.fuser_case import FuserCase
     from ducho_core.testing.loader_case import LoaderCase
 
-    kind = next(kind for kind, spec in KINDS.items() if isinstance(part.spec, spec))
+    kind = _kind(part)
     options = dict(_pair("-o", text) for text in wanted.options)
     if kind == "extractor":
         case = ExtractorCase(
@@ -171,8 +172,31 @@ def _drawn(part: Found[Any], folder: Path) -> str:
     raise UsageError(f"{part.canonical} needs something to read: give --source PATH")
 
 
-def _expected(texts: Sequence[str]) -> dict[str, str]:
-    return dict(_pair("--expect", text) for text in texts)
+def _kind(part: Found[Any]) -> str:
+    return next(kind for kind, spec in KINDS.items() if isinstance(part.spec, spec))
+
+
+def _names(parts: Sequence[Found[Any]]) -> list[str]:
+    """Names of all checks that there are for some parts, in order."""
+    from ducho_core.testing.checks import all_checks
+
+    kinds = dict.fromkeys(_kind(part) for part in parts)
+    return list(
+        dict.fromkeys(name for kind in kinds if kind != "engine" for name in all_checks(kind))
+    )
+
+
+def _expected(texts: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    from ducho_core.loaders.suggest import did_you_mean
+
+    expected = dict(_pair("--expect", text) for text in texts)
+    for name in expected:
+        if name not in names:
+            raise UsageError(
+                f"--expect: no check is called {name!r}{did_you_mean(name, names)}; there are"
+                f" {', '.join(names)}"
+            )
+    return expected
 
 
 def _pair(flag: str, text: str) -> tuple[str, str]:
@@ -182,13 +206,10 @@ def _pair(flag: str, text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def _nothing(wanted: Wanted) -> str:
-    from ducho_core.testing.checks import all_checks
-
+def _nothing(wanted: Wanted, names: Sequence[str]) -> str:
     if not wanted.pattern:
         return f"{wanted.name} offers nothing that could be checked"
-    names = ", ".join(all_checks("extractor"))
-    return f"no check is called like {wanted.pattern!r}; those of an extractor are: {names}"
+    return f"no check is called like {wanted.pattern!r}; there are {', '.join(names)}"
 
 
 def _as_text(outcome: Outcome) -> str:

@@ -249,6 +249,11 @@ class TestCommand:
             (["core/hash", "-k", "nothing"], "no check is called like 'nothing'"),
             (["core/hash", "-o", "dimm=3"], "did you mean 'dim'?"),
             (["core/hash", "--expect", "x"], "--expect is written --expect NAME=VALUE"),
+            (
+                ["core/hash", "-k", "order", "--expect", "size-is-positiv=odd"],
+                "did you mean 'size-is-positive'?",
+            ),
+            (["core/npy", "-k", "zzz"], "; there are fits-its-spec, light-modules"),
             (["core/local"], "there are no checks for one"),
             (["nothing"], "nothing"),
         ],
