@@ -35,6 +35,7 @@ AUDIO_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "A
 """Formats that libsndfile may decode, by its own names, whatever the file is called."""
 
 _SOUND_BLOCK = 2**18
+"""Frames of up to two channels that are decoded at once; fewer of more channels."""
 _UNRECOGNISED = 1
 _COMPLETE = 0.99
 _CUT_SHORT = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -188,9 +189,10 @@ class Media:
         limit = int(min(seconds or MAX_AUDIO_SECONDS, MAX_AUDIO_SECONDS) * sound.samplerate) or 1
         blocks: list[npt.NDArray[np.float32]] = []
         held, cut = 0, False
+        frames = max(1, 2 * _SOUND_BLOCK // max(2, sound.channels))
         while not cut:
             # What a header says is not to be trusted: blocks bound what is held.
-            block = sound.read(_SOUND_BLOCK, dtype="float32", always_2d=True)
+            block = sound.read(frames, dtype="float32", always_2d=True)
             cut = held + len(block) > limit
             mono = block[: limit - held].mean(axis=1, dtype="float32")
             held += len(mono)

@@ -159,3 +159,16 @@ def test_a_long_sound_is_held_at_the_wanted_rate_only():
         tracemalloc.stop()
     assert len(samples) == 60 * 8_000
     assert peak < 12 * 2**20  # decoded at once it would be 23 MB
+
+
+def test_many_channels_take_no_more_memory_than_two():
+    content = sound(np.full((2**15, 256), 0.25), subtype="PCM_U8")
+    tracemalloc.start()
+    try:
+        samples, _ = Media(content).audio()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert samples.shape == (2**15,)
+    assert np.allclose(samples, 0.25, atol=8e-3)
+    assert peak < 8 * 2**20
