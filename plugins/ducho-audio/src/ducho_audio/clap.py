@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 from ducho_hf import (
+    Side,
+    SidedExtractor,
     check_dual,
     load_tokenizer,
     load_towers,
@@ -17,36 +19,26 @@ from ducho_hf import (
 )
 from ducho_torch import Precision, checkpoint_dtype, resolve_device, resolve_precision
 
-from ducho_audio.clap_sides import ClapFrontend, Side, SoundSide, TextSide
+from ducho_audio.clap_sides import ClapFrontend, SoundSide, TextSide
 from ducho_audio.division import Division
 from ducho_audio.frontend import load_feature_extractor
 from ducho_audio.models import CLAP_MODELS
 from ducho_audio.passes import Passes
-from ducho_core import Extractor, Output, ResolveContext, Resolved, Sample, UsageError
+from ducho_core import Output, ResolveContext, Resolved, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import numpy as np
-    import numpy.typing as npt
-
     from ducho_audio.options import AudioRunOptions, ClapOptions
-    from ducho_core.extractor import InputValue
 
 _TOWERS: tuple[Literal["audio", "text"], ...] = ("audio", "text")
 
 
-class ClapExtractor(Extractor):
+class ClapExtractor(SidedExtractor):
     """Vectors of sounds and of texts in the space that the two share, each of length 1.
 
     Only the towers whose inputs are bound are loaded; each runs in the pass of its own set.
     CLAP's feature extractor crops long sounds at random. Here nothing is random: long sounds
     are cut into windows whose vectors are averaged, or one crop of a stated place is taken.
     """
-
-    def __init__(self, sides: Mapping[str, Side]) -> None:
-        self._sides = dict(sides)
-        self.outputs = tuple(side.output for side in sides.values())
 
     @classmethod
     def resolve(cls, options: ClapOptions, context: ResolveContext) -> Resolved:
@@ -130,50 +122,6 @@ class ClapExtractor(Extractor):
         if "text" in towers:
             sides["text"] = TextSide(model, load_tokenizer(source, limit), precision, device)
         return cls(sides)
-
-    def prepare(self, inputs: Mapping[str, InputValue]) -> Sample:
-        """Prepare one item's sound, text or both.
-
-        Raises:
-            ItemError: it cannot be used.
-        """
-        return self.prepare_many([inputs])[0]
-
-    def prepare_many(self, inputs: Sequence[Mapping[str, InputValue]]) -> list[Sample]:
-        """Prepare a slice of items that all hold the same inputs.
-
-        Raises:
-            ItemError: a sound or a text cannot be used.
-        """
-        parts = {
-            name: side.prepare_many([one[name] for one in inputs])
-            for name, side in self._sides.items()
-            if inputs and name in inputs[0]
-        }
-        return [
-            Sample(
-                {name: part[row].data for name, part in parts.items()},
-                tuple(note for part in parts.values() for note in part[row].notes),
-            )
-            for row in range(len(inputs))
-        ]
-
-    def size(self, sample: Sample) -> int:
-        """Eight for a token of a text, 1024 for a window of a sound."""
-        return sum(self._sides[name].size(data) for name, data in sample.data.items())
-
-    def extract(self, samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.float32]]:
-        """A pass through the tower of each input that the samples hold, and of no other."""
-        return {
-            self._sides[name].output.name: self._sides[name].run(
-                [sample.data[name] for sample in samples]
-            )
-            for name in samples[0].data
-        }
-
-    def close(self) -> None:
-        """Let the model go."""
-        self._sides.clear()
 
 
 def _division(frontend: ClapFrontend, options: ClapOptions) -> Division:

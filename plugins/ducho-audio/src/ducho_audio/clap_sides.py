@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from ducho_hf import BatchTokenizer, Tokens, TowerOutputs
+from ducho_hf import BatchTokenizer, Side, Tokens, TowerOutputs
 from ducho_torch import computing, memory_errors, to_numpy
 
 from ducho_audio.frontend import Frontend, Windows
@@ -57,32 +57,21 @@ class ClapFrontend(Frontend):
         return {}
 
 
-class Side(ABC):
-    """One input of the model, with the tower that it runs through.
+class ClapSide(Side):
+    """One input of the model, with the tower that it runs through; one output.
 
     Attributes:
         name: of the input and the tower.
-        output: its output, ``dim`` known.
     """
 
     name: ClassVar[Any]
-    output: Output
 
-    @abstractmethod
-    def prepare_many(self, values: Sequence[InputValue]) -> list[Sample]:
-        """Prepare a slice of inputs.
-
-        Raises:
-            ItemError: one of them cannot be used.
-        """
-
-    @abstractmethod
-    def size(self, data: Any) -> int:
-        """What a prepared input costs in a batch."""
-
-    @abstractmethod
-    def run(self, batch: Sequence[Any]) -> npt.NDArray[np.float32]:
+    def run(self, batch: Sequence[Any]) -> dict[str, npt.NDArray[np.floating[Any]]]:
         """Vectors of length 1, shape (n, dim)."""
+        return {f"{self.name}_embeds": self._vectors(batch)}
+
+    @abstractmethod
+    def _vectors(self, batch: Sequence[Any]) -> npt.NDArray[np.float32]: ...
 
     def _begin(
         self, model: Any, precision: Precision, device: torch.device, probe: Sequence[Sample]
@@ -95,8 +84,8 @@ class Side(ABC):
             self._tower = TowerOutputs(
                 model, self.name, {name: (None, "projected")}, self._example(batch)
             )
-        dim = int(self.run(batch).shape[1])
-        self.output = Output(name=name, dim=dim, requires=(self.name,))
+        dim = int(self._vectors(batch).shape[1])
+        self.outputs = (Output(name=name, dim=dim, requires=(self.name,)),)
 
     @abstractmethod
     def _example(self, batch: Sequence[Any]) -> dict[str, torch.Tensor]: ...
@@ -117,7 +106,7 @@ class Side(ABC):
         return tensors
 
 
-class SoundSide(Side):
+class SoundSide(ClapSide):
     """Sounds, cut into windows, through the audio tower.
 
     Args:
@@ -160,7 +149,7 @@ class SoundSide(Side):
         """Windows of a sound."""
         return WINDOW_COST * len(data.arrays)
 
-    def run(self, batch: Sequence[Any]) -> npt.NDArray[np.float32]:
+    def _vectors(self, batch: Sequence[Any]) -> npt.NDArray[np.float32]:
         """Passes over the windows of all sounds; several vectors of a sound are averaged."""
         arrays = [one for windows in batch for one in windows.arrays]
         lengths = np.array([one for windows in batch for one in windows.lengths], float)
@@ -191,7 +180,7 @@ class SoundSide(Side):
         return self._tensors(self._frontend.batch([one.arrays[0] for one in batch]))
 
 
-class TextSide(Side):
+class TextSide(ClapSide):
     """Texts through the tokenizer and the text tower.
 
     Args:
@@ -221,7 +210,7 @@ class TextSide(Side):
         """Tokens of a text."""
         return TOKEN_COST * len(data.ids)
 
-    def run(self, batch: Sequence[Any]) -> npt.NDArray[np.float32]:
+    def _vectors(self, batch: Sequence[Any]) -> npt.NDArray[np.float32]:
         """One pass over a padded batch."""
         return self._embeds(self._padded(batch))
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 from ducho_hf import (
     ImagePreparation,
+    Side,
+    SidedExtractor,
     check_dual,
     draft_size,
     load_processor,
@@ -20,31 +22,23 @@ from ducho_torch import Precision, checkpoint_dtype, resolve_device, resolve_pre
 from ducho_clip.models import MODELS
 from ducho_clip.outputs import TOWERS, declared, output_names, settled_layers
 from ducho_clip.resolving import Images, settle_images, settle_texts
-from ducho_clip.sides import ImageSide, Side, TextSide
-from ducho_core import Extractor, Output, ResolveContext, Resolved, Sample
+from ducho_clip.sides import ImageSide, TextSide
+from ducho_core import Output, ResolveContext, Resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import torch
 
     from ducho_clip.options import DualOptions
     from ducho_clip.outputs import Names
     from ducho_clip.resolving import Texts
-    from ducho_clip.sides import Vectors
     from ducho_core import RunOptions
-    from ducho_core.extractor import InputValue
 
 
-class DualExtractor(Extractor):
+class DualExtractor(SidedExtractor):
     """Vectors of images and of texts, by default in the space that the two share.
 
     Only the towers whose inputs are bound are loaded; each runs in the pass of its own set.
     """
-
-    def __init__(self, sides: Mapping[str, Side]) -> None:
-        self._sides = dict(sides)
-        self.outputs = tuple(output for side in sides.values() for output in side.outputs)
 
     @classmethod
     def resolve(cls, options: DualOptions, context: ResolveContext) -> Resolved:
@@ -117,48 +111,6 @@ class DualExtractor(Extractor):
                 else _text_side(options, found, model, names, precision, device)
             )
         return cls(sides)
-
-    def prepare(self, inputs: Mapping[str, InputValue]) -> Sample:
-        """Prepare one item's image, text or both.
-
-        Raises:
-            ItemError: it cannot be used.
-        """
-        return self.prepare_many([inputs])[0]
-
-    def prepare_many(self, inputs: Sequence[Mapping[str, InputValue]]) -> list[Sample]:
-        """Prepare a slice of items that all hold the same inputs.
-
-        Raises:
-            ItemError: an image or a text cannot be used.
-        """
-        parts = {
-            name: side.prepare_many([one[name] for one in inputs])
-            for name, side in self._sides.items()
-            if inputs and name in inputs[0]
-        }
-        return [
-            Sample(
-                {name: part[row].data for name, part in parts.items()},
-                tuple(note for part in parts.values() for note in part[row].notes),
-            )
-            for row in range(len(inputs))
-        ]
-
-    def size(self, sample: Sample) -> int:
-        """Patches of an image, tokens of a text."""
-        return sum(self._sides[name].size(data) for name, data in sample.data.items())
-
-    def extract(self, samples: Sequence[Sample]) -> Vectors:
-        """One pass through the tower of each input that the samples hold, and of no other."""
-        found: Vectors = {}
-        for name in samples[0].data:
-            found |= self._sides[name].run([sample.data[name] for sample in samples])
-        return found
-
-    def close(self) -> None:
-        """Let the model go."""
-        self._sides.clear()
 
 
 def _image_side(

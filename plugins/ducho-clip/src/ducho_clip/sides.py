@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from ducho_hf import (
     BatchTokenizer,
     ImagePreparation,
+    Side,
     Tokens,
     TowerOutputs,
     by_shape,
@@ -36,30 +36,8 @@ _PROBES = ("A red shoe", "Blue running shoes for women, size 38")
 _PATCH = 16
 
 
-class Side(ABC):
-    """One input of a dual encoder, with the tower that it runs through.
-
-    Attributes:
-        outputs: its outputs, every ``dim`` known.
-    """
-
-    outputs: tuple[Output, ...]
-
-    @abstractmethod
-    def prepare_many(self, values: Sequence[InputValue]) -> list[Sample]:
-        """Prepare a slice of inputs.
-
-        Raises:
-            ItemError: one of them cannot be used.
-        """
-
-    @abstractmethod
-    def size(self, data: Any) -> int:
-        """Tokens that a prepared input costs."""
-
-    @abstractmethod
-    def run(self, batch: Sequence[Any]) -> Vectors:
-        """Output name to vectors, shape (n, dim), float32."""
+class TowerSide(Side):
+    """A side that learns the lengths of its outputs from a first pass."""
 
     def _measure(self, requires: str, probe: Sequence[Sample]) -> None:
         found = self.run([sample.data for sample in probe])
@@ -69,7 +47,7 @@ class Side(ABC):
         )
 
 
-class ImageSide(Side):
+class ImageSide(TowerSide):
     """Images through the model's image processor and its vision tower.
 
     Args:
@@ -152,7 +130,7 @@ class ImageSide(Side):
         return inputs
 
 
-class TextSide(Side):
+class TextSide(TowerSide):
     """Texts through the model's tokenizer and its text tower.
 
     Args:

@@ -19,6 +19,8 @@ _EXPORTS = {
     "ModelSource": "source",
     "SentenceExtractor": "sentence",
     "SentenceOptions": "options",
+    "Side": "sides",
+    "SidedExtractor": "sides",
     "States": "hidden",
     "TextExtractor": "text",
     "TextOptions": "options",
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     from ducho_hf.options import ModelOptions, SentenceOptions, TextOptions, VisionOptions
     from ducho_hf.pooling import output_names, pool, resolve_layers
     from ducho_hf.sentence import SentenceExtractor
+    from ducho_hf.sides import Side, SidedExtractor
     from ducho_hf.silence import quiet
     from ducho_hf.source import ModelSource, locate, locate_tokenizer
     from ducho_hf.text import TextExtractor, load_tokenizer, only_text, text_limit
@@ -89,6 +92,8 @@ __all__ = [
     "ModelSource",
     "SentenceExtractor",
     "SentenceOptions",
+    "Side",
+    "SidedExtractor",
     "States",
     "TextExtractor",
     "TextOptions",
