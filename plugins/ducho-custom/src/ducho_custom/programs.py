@@ -6,7 +6,14 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import torch
-from ducho_torch import ImageNetwork, LayerPooling, Precision, Preprocessing, memory_errors
+from ducho_torch import (
+    ImageNetwork,
+    LayerPooling,
+    Precision,
+    Preprocessing,
+    computing,
+    memory_errors,
+)
 
 from ducho_core import UsageError
 from ducho_custom.loaded import Loaded
@@ -83,7 +90,7 @@ class ProgramNetwork(Loaded, ImageNetwork):
         self._columns = dict(names)
         self._pool = pool
         self._batch = program.batch
-        with memory_errors(), torch.inference_mode():
+        with memory_errors(), computing(precision, device):
             self._settle()
         self.circumstances = {"images_at_once": self._batch or "any number"}
 
