@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ducho_core import ExtractorSpec, hookimpl
+from ducho_core import ExtractorSpec, FuserSpec, hookimpl
 
 
 @hookimpl
@@ -38,4 +38,18 @@ def ducho_extractors() -> list[ExtractorSpec]:
             batch_budget=8192,
             chunk_size=64,
         ),
+    ]
+
+
+@hookimpl
+def ducho_fusers() -> list[FuserSpec]:
+    """Descriptions as content."""
+    return [
+        FuserSpec(
+            name="slots",
+            summary="slots of descriptions as one-hot attributes: `ducho lvlm slots SET`",
+            implementation="ducho_lvlm.slots.fuser:SlotsFuser",
+            options="ducho_lvlm.slots.options:SlotsOptions",
+            takes="text",
+        )
     ]

@@ -1,0 +1,1 @@
+"""A plugin of the tests: writes texts, and embeds them by their spelling."""
