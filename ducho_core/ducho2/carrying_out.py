@@ -10,6 +10,7 @@ from ducho_core.ducho2.plan import Fused, Vectors
 from ducho_core.ducho2.tree import (
     EXPORTER,
     FUSERS,
+    REPORT,
     earlier_branches,
     export_options,
     grouped,
@@ -170,8 +171,8 @@ class CarryingOut:
         place as a whole.
 
         Raises:
-            UsageError: other files are there, what is there is of another store, or it would
-                lie in the store.
+            UsageError: other files are there, what is there is of another store or kind, or it
+                would lie in the store.
         """
         try:
             check_apart(folder, self._store)
@@ -185,7 +186,13 @@ class CarryingOut:
                 " write elsewhere, with another output_path"
             ) from error
         written = [branch.parts for branch in branches]
-        for earlier in earlier_branches(folder):
+        found = earlier_branches(folder)
+        if not found and os.path.exists(os.path.join(folder, REPORT)):
+            raise UsageError(
+                f"{folder} holds an export that is no tree of backends, models and layers, and"
+                " would lose it: write to another output_path, or move that folder away"
+            )
+        for earlier in found:
             if earlier.parts in written:
                 continue
             try:
