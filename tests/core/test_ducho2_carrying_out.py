@@ -55,7 +55,7 @@ def test_an_export_of_another_kind_is_not_replaced(tmp_path, exporter, options):
     put_set(tmp_path / "features", "one", ["a"], vectors_for(["a"], 4))
     out = tmp_path / "textual"
     export("one", exporter, out, store=tmp_path / "features", options=options)
-    with pytest.raises(UsageError, match="textual holds an export .* and would lose it"):
+    with pytest.raises(UsageError, match=r"textual holds an export .* and would lose it"):
         carrying_out(tmp_path, "textual")
 
 
