@@ -115,5 +115,5 @@ def _check_keys(tree: Mapping[Any, Any], known: tuple[str, ...], where: str) -> 
         if key in known:
             continue
         close = difflib.get_close_matches(str(key), known, 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = f"; did you mean {close[0]}?" if close else "."
         raise UsageError(f"{where}: unknown key {key!r}{hint} Known are {', '.join(known)}")

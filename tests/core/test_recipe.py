@@ -76,6 +76,7 @@ def test_a_dry_run_knows_what_is_stored(recipe, table):
     [
         ("extractions: [{plugin: core/hash, source: a.tsv, optoins: {}}]", "did you mean options"),
         ("sotre: x\nextractions: []", "did you mean store"),
+        ("zzzzz: x\nextractions: []", "unknown key 'zzzzz'. Known are"),
         ("extractions: []", "at least one entry"),
         ("extractions: [{plugin: core/hash}]", "lacks the key source"),
         ("extractions: [{plugin: core/hash, source: a, batch_size: many}]", "batch_size"),
