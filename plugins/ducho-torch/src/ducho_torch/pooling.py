@@ -172,8 +172,9 @@ def _patches(model: nn.Module, height: int, width: int) -> int | None:
         grid = getattr(owner, "dynamic_feat_size", None)
         if callable(grid):
             return int(math.prod(grid((height, width))))
-        patch = getattr(owner, "patch_size", None)
-        down, across = patch if isinstance(patch, tuple | list) else (patch, patch)
+        projection = getattr(owner, "proj", None)
+        step = getattr(owner, "patch_size", getattr(projection, "stride", None))
+        down, across = step if isinstance(step, tuple | list) else (step, step)
         if isinstance(down, int) and isinstance(across, int):
             return (height // down) * (width // across)
     return None
