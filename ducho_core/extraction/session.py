@@ -317,7 +317,7 @@ class Session:
             "batch_size": job.batch_size,
             "batch_budget": job.batch_budget,
             "workers": job.workers,
-            "engine": self._request.engine,
+            "engine": self._registry.engine(self._request.engine).canonical,
             "precision_word": self._precision,
             "python": platform.python_version(),
             "machine": platform.machine(),

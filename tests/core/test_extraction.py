@@ -450,6 +450,13 @@ def test_an_option_about_texts_is_about_texts_of_every_name(table, tmp_path):
     assert target.spec["options"] == {"longest": 9}
 
 
+@pytest.mark.parametrize("engine", ["local", "core/local"])
+def test_a_run_records_the_engine_by_its_full_name(table, tmp_path, engine):
+    extract(table(texts(3)), "probe", store=tmp_path / "s", name="n", engine=engine)
+    begun, _ = Store(tmp_path / "s").open("n").runs()
+    assert begun["engine"] == "core/local"
+
+
 def test_several_pictures_of_an_item_are_slots(table, tmp_path):
     for name in ("1", "2", "10"):
         picture(tmp_path / "img" / "a" / f"{name}.png", (int(name), 0, 0))
