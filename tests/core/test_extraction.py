@@ -453,8 +453,8 @@ def test_an_option_about_texts_is_about_texts_of_every_name(table, tmp_path):
 @pytest.mark.parametrize("engine", ["local", "core/local"])
 def test_a_run_records_the_engine_by_its_full_name(table, tmp_path, engine):
     extract(table(texts(3)), "probe", store=tmp_path / "s", name="n", engine=engine)
-    begun, _ = Store(tmp_path / "s").open("n").runs()
-    assert begun["engine"] == "core/local"
+    runs = {run["stage"]: run for run in Store(tmp_path / "s").open("n").runs()}
+    assert runs["start"]["engine"] == "core/local"
 
 
 def test_several_pictures_of_an_item_are_slots(table, tmp_path):
