@@ -288,6 +288,16 @@ def test_a_value_that_has_no_vector_is_a_meaning_of_its_own(tmp_path):
     assert Letters.largest <= 3
 
 
+def test_what_is_remembered_is_bounded_and_changes_nothing(tmp_path, monkeypatch):
+    from ducho_lvlm.slots import fuser
+
+    monkeypatch.setattr(joined, "block_rows", lambda dims: 2)
+    store = describe(tmp_path, ANSWERS)
+    expected = ones(store, attributes(store).name)
+    monkeypatch.setattr(fuser, "_REMEMBERED", 0)
+    assert ones(store, attributes(store, variant="again").name) == expected
+
+
 def test_a_damaged_mapping_is_found(tmp_path):
     store = describe(tmp_path, ANSWERS)
     opened = Store(store).open(attributes(store).name)

@@ -67,3 +67,12 @@ def test_what_spells_is_told():
         "lemmas": f"simplemma {version('simplemma')}",
     }
     assert Speller(None).identity == {"language": None}
+
+
+def test_a_word_of_100000_letters_takes_no_time():
+    import time
+
+    begun = time.perf_counter()
+    assert Speller("en")("X" * 100_000 + " toys") == "x" * 100_000 + " toy"
+    assert Speller("en")("(" * 100_000) is None
+    assert time.perf_counter() - begun < 5

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from ducho_lvlm.slots.options import SlotsOptions
 
 _OUTPUT = "embedding"
-_REMEMBERED = 200_000
+_REMEMBERED = 64 * 2**20
+"""Characters of texts whose columns are remembered."""
+
+_ENTRY = 64
+"""A text takes as much memory as so many characters more."""
 
 
 class SlotsFuser(RowFuser):
@@ -65,6 +69,7 @@ class SlotsFuser(RowFuser):
         self._starts: list[int] = []
         self._known: list[dict[str, int]] = []
         self._places: list[dict[str | None, int]] = []
+        self._remembered = 0
 
     @classmethod
     def open(cls, options: SlotsOptions, context: FuserContext) -> Self:
@@ -84,18 +89,17 @@ class SlotsFuser(RowFuser):
 
     def fit(self, batches: Iterable[FuserBatch]) -> State:
         """Count the values of each slot, and cluster them."""
-        raw: list[Counter[str]] = [Counter() for _ in self._slots]
+        counters: list[Counter[str]] = [Counter() for _ in self._slots]
         for batch in batches:
-            for counter, texts in zip(raw, batch.texts, strict=True):
-                counter.update(text for text in texts.tolist() if text is not None)
-        mappings = []
-        for slot, counter in zip(self._slots, raw, strict=True):
-            counts: Counter[str] = Counter()
-            for text, count in counter.items():
-                value = self._spell(text)
-                if value is not None:
-                    counts[value] += count
-            mappings.append(learn(slot, counts, self._vectors, self._options))
+            for counter, texts in zip(counters, batch.texts, strict=True):
+                for text, count in Counter(texts.tolist()).items():
+                    value = self._spell(text)
+                    if value is not None:
+                        counter[value] += count
+        mappings = [
+            learn(slot, counter, self._vectors, self._options)
+            for slot, counter in zip(self._slots, counters, strict=True)
+        ]
         self._vectors.close()
         return dump(mappings, self.identity)
 
@@ -139,12 +143,16 @@ class SlotsFuser(RowFuser):
     def _columns_of(self, at: int, texts: Texts) -> npt.NDArray[np.int64]:
         """The column of each text, -1 where all are zero."""
         places = self._places[at]
-        if len(places) > _REMEMBERED:
-            places.clear()
+        if self._remembered > _REMEMBERED:
+            self._remembered = 0
+            self._known = [one.numbers() for one in self.mappings]
+            for one in self._places:
+                one.clear()
         listed: list[str | None] = texts.tolist()
         fresh = {text: self._spell(text) for text in dict.fromkeys(listed) if text not in places}
         known = self._known[at]
         self._assign(at, sorted({one for one in fresh.values() if one and one not in known}))
+        self._remembered += sum(_ENTRY + len(text or "") for text in fresh)
         first, end = self._starts[at], self._starts[at + 1]
         flag = self._options.flag_missing
         other = end - 2 if flag else end - 1

@@ -189,7 +189,8 @@ def as_text(summary: Summary, show: int) -> str:
         f"  set       {summary.path}",
     ]
     for one in summary.slots:
-        more = f" and {one.more} clusters without one" if one.more else ""
+        word = "cluster" if one.more == 1 else "clusters"
+        more = f" and {one.more} {word} without one" if one.more else ""
         head = f"{slot_word(one.slot)}: {one.values} values in {len(one.clusters)} columns{more}"
         missing, other = _share(one.missing, one.rows), _share(one.other, one.rows)
         lines += ["", f"{head}; missing {missing}, other {other}"]

@@ -10,7 +10,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import simplemma
-from simplemma.strategies.dictionaries import DefaultDictionaryFactory
 
 from ducho_core import OptionError
 
@@ -23,6 +22,7 @@ _ORNAMENT = str.maketrans(
     dict.fromkeys(f"{_QUOTES}()[]{{}}<>*_", " ") | dict.fromkeys(_APOSTROPHES, "'")
 )
 _ENDS = " .,;:!?'-\u2013\u2014\u2026/\\|"
+_LONGEST = 64
 _POSSESSIVE = re.compile(r"'s(?!\w)|(?<=s)'(?!\w)")
 
 
@@ -46,8 +46,8 @@ class Speller:
             return
         self.identity["lemmas"] = f"simplemma {version('simplemma')}"
         try:
-            DefaultDictionaryFactory().get_dictionary(language)
-        except (ValueError, OSError) as error:
+            simplemma.lemmatize("a", lang=language)
+        except ValueError as error:
             raise OptionError(
                 f"language={language!r}: simplemma has no lemmas in it; give a code such as en,"
                 " de or fr, or none for no lemmas"
@@ -83,6 +83,11 @@ def _is_letter(character: str) -> bool:
     return character == "'" or _kind(character) in "LM"
 
 
-@lru_cache(maxsize=65_536)
 def _lemma(word: str, language: str) -> str:
+    # Nothing so long is a word, and it would fill the cache.
+    return word if len(word) > _LONGEST else _looked_up(word, language)
+
+
+@lru_cache(maxsize=65_536)
+def _looked_up(word: str, language: str) -> str:
     return simplemma.lemmatize(word, lang=language).lower()
