@@ -158,7 +158,7 @@ def answer(
         ``eos``, ``answer_last`` and ``mean_answer`` of each hidden state.
     """
     count = len(scripts)
-    last = dict(begun.last)
+    last = {layer: one.clone() for layer, one in begun.last.items()}
     eos = {layer: torch.zeros_like(one) for layer, one in last.items()}
     sums = {layer: torch.zeros_like(one) for layer, one in last.items()}
     lengths = torch.zeros(count, device=network.device)
@@ -184,14 +184,10 @@ def answer(
         now = places[:, None] + offsets
         places = places + fresh.sum(1)
         mask = torch.cat([mask, fresh], 1)
-        going_on = [
-            at for at, row in enumerate(rows) if queues[at] or not scripts[row].done
-        ]
+        going_on = [at for at, row in enumerate(rows) if queues[at] or not scripts[row].done]
         asked = [at for at in going_on if not queues[at]]
         given = now.expand(begun.axes, *now.shape) if begun.axes else now
-        states, logits = network.run(
-            {"input_ids": ids}, mask, given, cache, logits=bool(asked)
-        )
+        states, logits = network.run({"input_ids": ids}, mask, given, cache, logits=bool(asked))
         where = torch.tensor(rows, device=network.device)
         of_answer = fresh & ~ended
         lengths[where] += of_answer.sum(1)
@@ -203,7 +199,9 @@ def answer(
             last[layer][where] = torch.where(
                 of_answer.any(1, keepdim=True), found, last[layer][where]
             )
-            eos[layer][where] = torch.where(ended.any(1, keepdim=True), wide[:, -1], eos[layer][where])
+            eos[layer][where] = torch.where(
+                ended.any(1, keepdim=True), wide[:, -1], eos[layer][where]
+            )
         if not going_on:
             break
         if asked:
@@ -220,17 +218,15 @@ def answer(
             rows = [rows[at] for at in going_on]
             queues = [queues[at] for at in going_on]
     vectors: Vectors = {}
-    for layer in last:
+    for layer, state in last.items():
         vectors[layer, "eos"] = eos[layer]
-        vectors[layer, "answer_last"] = last[layer]
+        vectors[layer, "answer_last"] = state
         mean = sums[layer] / lengths.clamp(min=1)[:, None]
-        vectors[layer, "mean_answer"] = torch.where(lengths[:, None] > 0, mean, last[layer])
+        vectors[layer, "mean_answer"] = torch.where(lengths[:, None] > 0, mean, state)
     return vectors
 
 
-def _first_blocks(
-    begun: _Pass, scripts: Sequence[Script], chooser: Chooser
-) -> list[list[int]]:
+def _first_blocks(begun: _Pass, scripts: Sequence[Script], chooser: Chooser) -> list[list[int]]:
     blocks = [script.begin() for script in scripts]
     asked = [at for at, block in enumerate(blocks) if not block]
     if asked:

@@ -78,7 +78,7 @@ class Asker:
         seen: dict[str, Any],
         images: dict[str, torch.Tensor],
         scripts: Sequence[Script] | None,
-        chooser: Callable[[], Chooser],
+        chooser: Callable[[], Chooser] | None,
     ) -> Vectors:
         """Ask one prompt about a batch; call it under ``computing``.
 
@@ -88,7 +88,7 @@ class Asker:
             seen: from ``look``.
             images: from ``look``.
             scripts: how each answer comes about; None where none is wanted.
-            chooser: makes what chooses the tokens.
+            chooser: makes what chooses the tokens; None where no answer is wanted.
         """
         prompts = [one.prompts[name] for one in items]
         prefix = self._prefixes.get(name)
@@ -106,13 +106,11 @@ class Asker:
             logits=scripts is not None and not forced,
         )
         vectors = dict(begun.vectors)
-        if scripts is not None:
+        if scripts is not None and chooser is not None:
             vectors |= answer(self.network, begun, scripts, chooser(), self._pad)
         return vectors
 
-    def look(
-        self, items: Sequence[Prepared]
-    ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    def look(self, items: Sequence[Prepared]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """Run the vision tower over a batch's images, once for all prompts."""
         if not items[0].pixels:
             return {}, {}

@@ -18,7 +18,7 @@ import numpy as np
 from ducho_hf import load_processor, preprocessing, quiet
 
 from ducho_core import ItemError, UsageError
-from ducho_lvlm.prompts import filled, shown
+from ducho_lvlm.prompts import Parts, filled, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from ducho_hf import ModelSource
     from PIL import Image
-
-    from ducho_lvlm.prompts import Parts
 
 Arrays = dict[str, "npt.NDArray[Any]"]
 
@@ -110,7 +108,7 @@ class Chat:
         """
         rendered = self._rendered(question, texts)
         if question not in self._expected:
-            blank = {name: "" for name in texts}
+            blank = dict.fromkeys(texts, "")
             self._expected[question] = self._markers.findall(self._rendered(question, blank))
         if self._markers.findall(rendered) != self._expected[question]:
             raise ItemError(
@@ -206,7 +204,10 @@ class Chat:
         answer = "answer0"
         try:
             rendered = self._apply(
-                [self._message("user", "question", image=False), self._message("assistant", answer)]
+                [
+                    self._message("user", "question", image=False),
+                    self._message("assistant", answer),
+                ]
             )
         except Exception:  # noqa: BLE001 - a template may take no answer
             return candidates[0]
@@ -217,7 +218,9 @@ class Chat:
 
     def identity(self, question: Question) -> dict[str, Any]:
         """What of a question enters the SPEC: its words and the digest of the rendered prompt."""
-        places = {one.name: f"{{{one.name}}}" for one in question.parts if not isinstance(one, str)}
+        places = {
+            one.name: f"{{{one.name}}}" for one in question.parts if not isinstance(one, str)
+        }
         rendered = self._rendered(question, places)
         return {
             "text": shown(question.parts),

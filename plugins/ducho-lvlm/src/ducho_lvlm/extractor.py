@@ -27,7 +27,15 @@ from ducho_lvlm.network import Network, check_architecture, load_model, text_con
 from ducho_lvlm.preparing import Preparation
 from ducho_lvlm.prompts import read_prompts
 from ducho_lvlm.scripts import Form, FormScript, FreeScript
-from ducho_lvlm.settling import ANSWERED, ask, declared, described, read_generation, settle
+from ducho_lvlm.settling import (
+    ANSWERED,
+    Asked,
+    ask,
+    declared,
+    described,
+    read_generation,
+    settle,
+)
 from ducho_lvlm.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -41,7 +49,6 @@ if TYPE_CHECKING:
     from ducho_lvlm.options import LvlmRunOptions, PromptedOptions
     from ducho_lvlm.preparing import Prepared
     from ducho_lvlm.scripts import Script
-    from ducho_lvlm.settling import Asked
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,9 +232,7 @@ class PromptedExtractor(Extractor):
         precision = Precision.from_values(resolved.precision)
         device = resolve_device(run_options.device)
         random = options.control == "random_weights"
-        model = load_model(
-            source, precision, device, random_seed=options.seed if random else None
-        )
+        model = load_model(source, precision, device, random_seed=options.seed if random else None)
         layers = sorted(
             {layer for one in settled.asked for layer, _ in one.names.values()},
             key=lambda layer: -1 if layer is None else layer,
@@ -280,9 +285,7 @@ class PromptedExtractor(Extractor):
             return [FormScript(form) for _ in range(count)]
         settled = self._settled
         return [
-            FreeScript(
-                self._vocabulary, settled.ends, settled.end, self._options.max_new_tokens
-            )
+            FreeScript(self._vocabulary, settled.ends, settled.end, self._options.max_new_tokens)
             for _ in range(count)
         ]
 

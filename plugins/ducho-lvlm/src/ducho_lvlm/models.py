@@ -44,7 +44,10 @@ MODELS = (
 
 EMBEDDERS = (
     KnownModel(
-        name="Qwen/Qwen3-VL-Embedding-2B", dim=2048, licence="Apache-2.0", remark="images and texts"
+        name="Qwen/Qwen3-VL-Embedding-2B",
+        dim=2048,
+        licence="Apache-2.0",
+        remark="images and texts",
     ),
     KnownModel(
         name="Alibaba-NLP/gme-Qwen2-VL-2B-Instruct",

@@ -27,9 +27,7 @@ def text_config(config: Any) -> Any:
     return config.get_text_config(decoder=True)
 
 
-def check_architecture(
-    source: ModelSource, config: Any, *, images: bool
-) -> tuple[int, bool]:
+def check_architecture(source: ModelSource, config: Any, *, images: bool) -> tuple[int, bool]:
     """Number of the language model's layers, and whether the model takes images.
 
     Raises:
@@ -58,7 +56,9 @@ def check_architecture(
             " vision-language model"
         )
     if getattr(config, "is_encoder_decoder", False):
-        raise UsageError(f"{source.name!r} is an encoder-decoder, and its prompt has no last token")
+        raise UsageError(
+            f"{source.name!r} is an encoder-decoder, and its prompt has no last token"
+        )
     text = text_config(config)
     kinds = set(getattr(text, "layer_types", None) or ())
     if any(kind.startswith(_RECURRENT) for kind in kinds):
@@ -67,7 +67,9 @@ def check_architecture(
         )
     count = layer_count(text)
     if count is None:
-        raise UsageError(f"the configuration of {source.name!r} does not say how many layers it has")
+        raise UsageError(
+            f"the configuration of {source.name!r} does not say how many layers it has"
+        )
     return count, sees
 
 
@@ -185,6 +187,7 @@ def load_model(
     device: torch.device,
     *,
     random_seed: int | None = None,
+    headless: bool = False,
 ) -> Any:
     """Load a model with its head, in evaluation mode, in the precision's dtype, on the device.
 
@@ -193,6 +196,7 @@ def load_model(
         precision: its dtype is the one that the weights are loaded in.
         device: where it will run.
         random_seed: None for the checkpoint's weights, else random ones of this seed.
+        headless: the vocabulary head is never run, so the checkpoint need not have one.
 
     Raises:
         UsageError: the checkpoint lacks weights that would be used.
@@ -213,6 +217,8 @@ def load_model(
                 model = kind.from_config(config, trust_remote_code=source.code).to(precision.dtype)
         else:
             model, missing = load_checkpoint(source, config, precision, kind=kind)
+            if headless:
+                missing = {name for name in missing if not name.startswith("lm_head.")}
             if missing:
                 names = ", ".join(sorted(missing)[:3])
                 raise UsageError(

@@ -68,7 +68,8 @@ class PromptedOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fi
         float, option(help="0 is greedy; above, answers are sampled", ge=0, le=10)
     ] = 0.0
     top_p: Annotated[
-        float, option(help="sample from the likeliest tokens of this total probability", gt=0, le=1)
+        float,
+        option(help="sample from the likeliest tokens of this total probability", gt=0, le=1),
     ] = 1.0
     seed: Annotated[
         int, option(help="of sampling and of the controls; with the item's content", ge=0)
@@ -87,14 +88,18 @@ class PromptedOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fi
     ] = 401_408
     split_images: Annotated[
         bool | None,
-        option(help="whether SmolVLM's kin cut images into tiles; as the model ships if not given"),
+        option(
+            help="whether SmolVLM's kin cut images into tiles; as the model ships if not given"
+        ),
     ] = None
     max_text_tokens: Annotated[
         int, option(help="each text of an item is cut to so many tokens", ge=1)
     ] = 256
     order: Annotated[
         Order,
-        option(help="whether the image comes before or after the text; prompt: as the prompt says"),
+        option(
+            help="whether the image comes before or after the text; prompt: as the prompt says"
+        ),
     ] = "prompt"
     study: Annotated[
         bool,

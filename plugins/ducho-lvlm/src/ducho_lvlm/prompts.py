@@ -120,7 +120,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             return _Field(name)
         if name is None:
             raise UsageError(
-                f"prompt {self.name!r}: a brace {whole} stands alone; write {whole * 2} for a brace"
+                f"prompt {self.name!r}: a brace {whole} stands alone; a brace is written"
+                f" {whole * 2}"
             )
         raise UsageError(
             f"prompt {self.name!r} names {{{name}}}, and items have"
@@ -136,6 +137,11 @@ class _Field(msgspec.Struct, frozen=True):
 
 
 Parts = tuple[str | _Field, ...]
+
+
+def field(name: str) -> _Field:
+    """The place of an item's text."""
+    return _Field(name)
 
 
 def filled(parts: Parts, texts: Mapping[str, str]) -> str:

@@ -59,9 +59,7 @@ class FreeScript(Script):
         most: longest answer in tokens, the end token included where the model gives it.
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary, ends: frozenset[int], end: int, most: int
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, ends: frozenset[int], end: int, most: int) -> None:
         super().__init__()
         self._vocabulary = vocabulary
         self._ends = ends
@@ -105,9 +103,7 @@ class Form:
         most: longest free value in tokens.
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary, slots: Sequence[Slot], end: int, most: int
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, slots: Sequence[Slot], end: int, most: int) -> None:
         self.vocabulary = vocabulary
         self.labels = [slot.label for slot in slots]
         self.most = most

@@ -9,6 +9,7 @@ from ducho_hf import output_names, quiet
 
 from ducho_core import Output, UsageError
 from ducho_lvlm.chat import Question
+from ducho_lvlm.prompts import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ducho_hf import ModelSource
 
     from ducho_lvlm.options import PromptedOptions
-    from ducho_lvlm.prompts import Prompt
 
 Names = dict[str, tuple["int | None", str]]
 """Output name to (hidden state, way of pooling)."""
@@ -159,9 +159,7 @@ def declared(asked: Sequence[Asked], dim: int, *, descriptions: bool) -> tuple[O
         texts = ["description", *(slot.column for slot in one.prompt.slots)]
         outputs += [Output(name=one.prefix + name, kind="text", dtype="string") for name in texts]
         if one.prompt.slots:
-            outputs.append(
-                Output(name=f"{one.prefix}compliance", kind="scalar", dtype="float64")
-            )
+            outputs.append(Output(name=f"{one.prefix}compliance", kind="scalar", dtype="float64"))
         outputs.append(Output(name=f"{one.prefix}complete", kind="scalar", dtype="bool"))
     return tuple(outputs)
 
