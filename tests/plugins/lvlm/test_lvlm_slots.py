@@ -14,7 +14,6 @@ from ducho_core import OptionError, Store, StoreError, UsageError, fuse
 from ducho_core.errors import PluginNotFoundError
 from ducho_core.fusion import joined
 from ducho_core.store.verify import verify_set
-from ducho_core.testing import FuserConformance
 from tests.core.set_samples import tree
 from tests.plugins.lvlm.slots_kit import (
     BOTH,
@@ -310,21 +309,3 @@ def test_a_damaged_mapping_is_found(tmp_path):
         column_names(opened)
     with pytest.raises(UsageError, match="was not made by `ducho lvlm slots`"):
         read_mappings(Store(store).open("described"))
-
-
-class TestContract(FuserConformance):
-    """``lvlm/slots`` keeps the fuser contract."""
-
-    plugin = "lvlm/slots"
-
-    @pytest.fixture
-    def options(self):
-        return dict(LETTERS)
-
-
-class TestContractWithMissingRows(TestContract):
-    missing = "zero"
-
-    @pytest.fixture
-    def options(self):
-        return {**LETTERS, "flag_missing": False, "language": None, "top": 2}
