@@ -7,6 +7,7 @@ stranger's choosing: it must lead to a regular file within the model's own folde
 from __future__ import annotations
 
 import difflib
+import importlib
 import os
 import re
 from dataclasses import dataclass, field
@@ -41,12 +42,7 @@ def import_onnx() -> ModuleType:
     Raises:
         UsageError: it is not installed.
     """
-    try:
-        import onnx
-    except ModuleNotFoundError as error:
-        raise UsageError(f"ONNX models need {error.name}, which is missing: {_INSTALL}") from error
-    module: ModuleType = onnx
-    return module
+    return _imported("onnx")
 
 
 def import_onnxruntime() -> ModuleType:
@@ -55,12 +51,14 @@ def import_onnxruntime() -> ModuleType:
     Raises:
         UsageError: it is not installed.
     """
+    return _imported("onnxruntime")
+
+
+def _imported(name: str) -> ModuleType:
     try:
-        import onnxruntime
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise UsageError(f"ONNX models need {error.name}, which is missing: {_INSTALL}") from error
-    module: ModuleType = onnxruntime
-    return module
 
 
 def read_onnx(path: str, content: bytes | None = None) -> OnnxFile:
