@@ -73,6 +73,8 @@ def run_configuration(
         if not dry_run and code in (0, EXIT_FAILURES):
             for fused in work.fuse():
                 show(fused, fuse.summary(fused))
+                if fused.failed and not allow_failures:
+                    code = EXIT_FAILURES
             for exported in work.export():
                 show(exported, export.summary(exported))
             code = interruption.exit_code if interruption.signal else code

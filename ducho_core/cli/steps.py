@@ -56,7 +56,15 @@ def carry_out_steps(
         for export in recipe.exports:
             emit(f"{export.out}: {' and '.join(export.sets)} exported to {export.to}")
     elif not dry_run and code in (0, EXIT_FAILURES):
-        code = _derive(recipe, registry, store, code, results, as_json=as_json)
+        code = _derive(
+            recipe,
+            registry,
+            store,
+            code,
+            results,
+            allow_failures=allow_failures,
+            as_json=as_json,
+        )
     if as_json:
         emit_json(results)
     return code
@@ -69,6 +77,7 @@ def _derive(
     code: int,
     results: list[dict[str, Any]],
     *,
+    allow_failures: bool,
     as_json: bool,
 ) -> int:
     for fusion in recipe.fusions:
@@ -76,7 +85,8 @@ def _derive(
         results.append(fused.as_dict())
         if not as_json:
             emit(fusing.summary(fused))
-        code = code or ended
+        if not (allow_failures and ended == EXIT_FAILURES):
+            code = code or ended
         if fused.interrupted:
             return ended
     for export in recipe.exports:

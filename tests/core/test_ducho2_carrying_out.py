@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from ducho_core import export
+from ducho_core import export, fuse
+from ducho_core.cli import ducho2 as command
 from ducho_core.ducho2.carrying_out import CarryingOut
+from ducho_core.ducho2.loading import Loaded
 from ducho_core.ducho2.plan import Branch, Extraction, Plan, Vectors
+from ducho_core.ducho2.remarks import Remarks
 from ducho_core.errors import UsageError
 from ducho_core.extraction.interrupt import Interruption
 from ducho_core.extraction.request import ExtractionRequest
@@ -71,3 +75,36 @@ def test_a_tree_of_the_same_kind_is_written_again(tmp_path):
         "torch/x/1/a.npy",
         "transformers/m/1/a.npy",
     ]
+
+
+@pytest.mark.parametrize(("allowed", "code"), [(False, 3), (True, 0)])
+def test_vectors_that_could_not_be_fused_are_failures(tmp_path, monkeypatch, allowed, code):
+    store = tmp_path / "features"
+    for name in ("one", "two"):
+        put_set(store, name, ["a", "b"], np.array([[1, 2], [3e38, 4]], "f4"))
+
+    class Work:
+        def __init__(self, *given, **named): ...
+
+        def extract(self, *, dry_run):
+            return []
+
+        def fuse(self):
+            return [fuse(["one", "two"], "sum", store=store)]
+
+        def export(self):
+            return []
+
+    loaded = Loaded(Plan(extractions=(), branches=()), Remarks())
+    monkeypatch.setattr(command, "load", lambda *given: loaded)
+    monkeypatch.setattr(command, "CarryingOut", Work)
+    ended = command.run_configuration(
+        "config.yml",
+        (),
+        Registry.discover(),
+        str(store),
+        dry_run=False,
+        allow_failures=allowed,
+        as_json=True,
+    )
+    assert ended == code

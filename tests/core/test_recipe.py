@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -12,6 +13,7 @@ from ducho_core.cli import main
 from ducho_core.extraction.request import ExtractionRequest
 from ducho_core.registry import Registry
 from ducho_core.store import Store
+from tests.core.set_samples import put_set
 
 pytestmark = pytest.mark.usefixtures("probe")
 
@@ -125,3 +127,18 @@ def test_an_export_into_the_store_is_refused_before_anything_is_extracted(recipe
     assert result.exit_code == 2
     assert "lies in the store features" in result.output
     assert not (tmp_path / "features").exists()
+
+
+@pytest.mark.parametrize(("flags", "code"), [((), 3), (("--allow-failures",), 0)])
+def test_failures_of_a_fusion_are_allowed_as_those_of_an_extraction(tmp_path, flags, code):
+    for name in ("one", "two"):
+        put_set(tmp_path / "features", name, ["a", "b"], np.array([[1, 2], [3e38, 4]], "f4"))
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "fusions: [{sets: [one, two], how: sum, name: both}]\n"
+        "exports: [{sets: both, to: npy, out: arrays}]\n"
+    )
+    result = run("run", str(path), *flags)
+    assert result.exit_code == code, result.output
+    assert "1 non_finite" in result.stdout
+    assert len(np.load(tmp_path / "arrays" / "both.npy")) == 1
