@@ -191,6 +191,10 @@ def test_the_first_efficientnets_are_built_for_keras_own_weights_as_keras_does(
     assert kit.distances(ours["pooled"], theirs).max() <= 1e-5
     with pytest.raises(UsageError, match="its own size only"):
         kit.make(model=name, pretrained=True, resize=(64,))
+    # From a folder that it may not write to, Keras does not read the file that was hashed.
+    monkeypatch.setattr(os, "access", lambda *_asked: False)
+    with pytest.raises(UsageError, match="point KERAS_HOME to a copy"):
+        kit.make(model=name, pretrained=True)
 
 
 def test_code_in_a_keras_archive_never_runs(tmp_path: Path, saved: Path) -> None:

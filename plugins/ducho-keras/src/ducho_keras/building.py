@@ -15,6 +15,7 @@ import torch
 
 from ducho_core import SourceError, UsageError
 from ducho_keras.applications import applications
+from ducho_keras.fetching import cache_folder
 from ducho_keras.library import keras_settings, load_keras
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ def build_model(source: WeightsSource, size: tuple[int, int], dtype: str) -> Any
                 raise UsageError(
                     f"Keras' pretrained {source.model} takes images of its own size only: drop"
                     " resize"
+                )
+            if not os.access(cache_folder(), os.W_OK):
+                raise UsageError(
+                    f"Keras reads its own weights of {source.model} out of {cache_folder()} only"
+                    " where it may write there, and would fetch others into /tmp: let it, or point"
+                    " KERAS_HOME to a copy of that folder"
                 )
             return builder(weights="imagenet")
         try:
