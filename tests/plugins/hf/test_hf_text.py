@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 
 import numpy as np
@@ -232,3 +233,39 @@ def test_a_checkpoint_that_lacks_layers_is_refused(context, bert, tmp_path):
     transformers.AutoConfig.from_pretrained(bert).save_pretrained(tmp_path / "cut")
     with pytest.raises(UsageError, match=r"lacks 32 weights .*encoder\.layer\.2"):
         loaded(context, model=str(tmp_path / "cut"))
+
+
+TINY = {"vocab_size": 48, "intermediate_size": 32, "d_inner": 32, "max_position_embeddings": 64}
+UNMASKED = {
+    "FNet": {"hidden_size": 16, "num_hidden_layers": 2},
+    "Funnel": {"d_model": 16, "n_head": 2, "d_head": 8, "block_sizes": [1, 1]},
+}
+
+
+@pytest.mark.parametrize("kind", UNMASKED)
+def test_texts_of_a_model_that_masks_no_padding_are_those_of_each_alone(
+    context, make_tokenizer, tmp_path, texts, vectors, relative, kind
+):
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{kind}Config")(**TINY, **UNMASKED[kind])
+    model = getattr(transformers, f"{kind}Model")(config).eval()
+    model.save_pretrained(tmp_path)
+    tokenizer = make_tokenizer()
+    tokenizer.save_pretrained(tmp_path)
+    extractor = loaded(context, model=str(tmp_path))
+    assert extractor.circumstances == {"texts_at_once": "of one length"}
+    taken = set(inspect.signature(model.forward).parameters)
+    expected = []
+    for text in texts:
+        batch = tokenizer(text, return_tensors="pt", truncation=True)
+        with torch.inference_mode():
+            states = model(**{name: one for name, one in batch.items() if name in taken})[0]
+        expected.append(states[0].mean(0).numpy())
+    found = vectors(extractor, items(texts))["mean"]
+    assert relative(found, np.stack(expected)) <= 1e-5
+
+
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+def test_texts_of_other_models_share_passes(context, bert, precision):
+    extractor = loaded(context, precision, model=str(bert))
+    assert extractor.circumstances == {"texts_at_once": "of any length"}

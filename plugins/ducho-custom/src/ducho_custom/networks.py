@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from ducho_hf import ImagePreparation, States, by_shape, only_text, pool
+from ducho_hf import ImagePreparation, States, TextPasses, by_shape, only_text, pool
 from ducho_torch import (
     ImageNetwork,
     LayerPooling,
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from ducho_custom.options import CustomOptions
 
 _MOST_CLASS_TOKENS = 16  # DINOv2 with registers has five
-_SAME, _NEAR = 1e-4, 2e-2  # rounding, in float32 and in shorter dtypes
-_PROBES = ("Shoe", "Blue running shoes for women, size 38")
+_PROBE = "A red shoe"
 
 
 def image_pooling(options: CustomOptions) -> str:
@@ -181,8 +180,7 @@ class ProcessedNetwork(Loaded):
 class TextNetwork(Loaded):
     """A torch module over texts: it takes ``input_ids`` and ``attention_mask``, padded right.
 
-    Whether it masks the padding is tried: where a text beside a longer one gives other numbers
-    than alone, only texts of one length share a pass.
+    Where it masks no padding, only texts of one length share a pass (``ducho_hf.TextPasses``).
 
     Args:
         model: prepared for the device and the precision.
@@ -220,14 +218,13 @@ class TextNetwork(Loaded):
         free = any(one.kind is one.VAR_KEYWORD for one in takes.values())
         self._accepts = None if free else frozenset(takes)
         self._layers = Layers(model, names, self._pool, pooler=pooler)
-        probe = tokenizer.samples(_PROBES[:1])
+        probe = tokenizer.samples([_PROBE])
         with memory_errors(), computing(precision, device):
             found = self._layers.learn(**self._inputs(probe))
         gaps.check(found)
         self.outputs = _outputs(names, found)
-        self._masks = self._masks_padding()
-        length = "any" if self._masks else "one"
-        self.circumstances = {"texts_at_once": f"of {length} length"}
+        self._passes = TextPasses(self._pass, tokenizer, precision)
+        self.circumstances = self._passes.circumstances
 
     def prepare(self, inputs: Mapping[str, str | Media]) -> Sample:
         """Tokenize one text."""
@@ -247,12 +244,7 @@ class TextNetwork(Loaded):
 
     def extract(self, samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.floating]]:
         """One pass over a padded batch, or one for each length of text in it."""
-        if self._masks:
-            return self._pass(samples)
-        groups = by_shape([{"ids": sample.data.ids} for sample in samples])
-        parts = [self._pass([samples[row] for row in rows]) for rows in groups]
-        order = np.argsort(np.concatenate(groups))
-        return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+        return self._passes.run(samples)
 
     def close(self) -> None:
         """Let the model go."""
@@ -262,16 +254,6 @@ class TextNetwork(Loaded):
         with memory_errors(), computing(self._precision, self._device):
             found = self._layers.run(**self._inputs(samples))
             return {name: to_numpy(tensor) for name, tensor in found.items()}
-
-    def _masks_padding(self) -> bool:
-        """Whether a short text gives the same alone and beside a longer one."""
-        short, long = self._tokenizer.samples(_PROBES)
-        alone, padded = self._pass([short]), self._pass([short, long])
-        same = _SAME if self._precision.compute_dtype in ("float32", "float64") else _NEAR
-        return all(
-            float(np.linalg.norm(padded[name][0] - one[0])) <= same * float(np.linalg.norm(one[0]))
-            for name, one in alone.items()
-        )
 
     def _inputs(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
         padded = self._tokenizer.pad([sample.data for sample in samples])

@@ -24,6 +24,7 @@ _EXPORTS = {
     "States": "hidden",
     "TextExtractor": "text",
     "TextOptions": "options",
+    "TextPasses": "padding",
     "Tokens": "tokens",
     "Tower": "encoder",
     "TowerOutputs": "towers",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         preprocessing,
     )
     from ducho_hf.options import ModelOptions, SentenceOptions, TextOptions, VisionOptions
+    from ducho_hf.padding import TextPasses
     from ducho_hf.pooling import output_names, pool, resolve_layers
     from ducho_hf.sentence import SentenceExtractor
     from ducho_hf.sides import Side, SidedExtractor
@@ -97,6 +99,7 @@ __all__ = [
     "States",
     "TextExtractor",
     "TextOptions",
+    "TextPasses",
     "Tokens",
     "Tower",
     "TowerOutputs",

@@ -27,6 +27,7 @@ from ducho_hf.encoder import (
 )
 from ducho_hf.hidden import HiddenStates, States
 from ducho_hf.models import TEXT_MODELS
+from ducho_hf.padding import TextPasses
 from ducho_hf.pooling import output_names, outputs, pool, resolve_layers
 from ducho_hf.silence import quiet
 from ducho_hf.source import ModelSource, locate, locate_tokenizer
@@ -49,7 +50,8 @@ class TextExtractor(Extractor):
     """Token vectors of an encoder, pooled: an output for each layer and pooling.
 
     Batches are padded on the right and masked, so a text's numbers do not depend on the texts
-    beside it, in decoder-only models too. Texts longer than the model takes are cut, with the
+    beside it, in decoder-only models too; where a model masks no padding, only texts of one
+    length share a pass. Texts longer than the model takes are cut, with the
     note ``truncated``.
     """
 
@@ -70,6 +72,8 @@ class TextExtractor(Extractor):
         probe = tokenizer.samples(_PROBES)
         with computing(precision, device):
             self._states = HiddenStates(model, layers, self._inputs(probe))
+        self._passes = TextPasses(self._pass, tokenizer, precision)
+        self.circumstances = self._passes.circumstances
         found = self.extract(probe)
         self.outputs = tuple(
             Output(name=name, dim=int(vectors.shape[1])) for name, vectors in found.items()
@@ -153,14 +157,17 @@ class TextExtractor(Extractor):
 
     def extract(self, samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.floating[Any]]]:
         """One pass over a padded batch, every output pooled from it."""
-        with memory_errors(), computing(self._precision, self._device):
-            inputs = self._inputs(samples)
-            states = self._states.run(inputs)
-            return self._pooled(states, inputs["attention_mask"])
+        return self._passes.run(samples)
 
     def close(self) -> None:
         """Let the model go."""
         del self._states
+
+    def _pass(self, samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.floating[Any]]]:
+        with memory_errors(), computing(self._precision, self._device):
+            inputs = self._inputs(samples)
+            states = self._states.run(inputs)
+            return self._pooled(states, inputs["attention_mask"])
 
     def _inputs(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
         batch: list[Tokens] = [sample.data for sample in samples]
