@@ -167,6 +167,7 @@ def _walk(
     base: Any = None,
     optional: bool = False,
     since: str | None = None,
+    inputs: tuple[str, ...] = (),
 ) -> Iterator[Leaf | Group]:
     for one in msgspec.structs.fields(struct):
         path = (*above, one.name)
@@ -177,6 +178,7 @@ def _walk(
                 " has no default; an option that is added needs one"
             )
         inherited = rules.get("since", since)
+        about = tuple(rules.get("inputs", inputs))
         required = one.required and not optional
         default = None
         if base is not None:
@@ -193,6 +195,7 @@ def _walk(
                 base=default,
                 optional=optional or not one.required,
                 since=inherited,
+                inputs=about,
             )
             continue
         if not text:
@@ -210,7 +213,7 @@ def _walk(
             choices=choices_of(one.type),
             since=inherited,
             in_spec=in_spec,
-            inputs=tuple(rules.get("inputs", ())),
+            inputs=about,
         )
         yield Leaf(path, one.type, info, rules)
 

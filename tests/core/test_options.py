@@ -347,6 +347,17 @@ def test_an_option_about_one_input_enters_only_the_specs_that_require_it():
     }
 
 
+def test_all_of_a_nested_struct_is_about_the_inputs_that_the_struct_is_about():
+    class Towers(Struct):
+        pool: Annotated[Pool, option(help="pool", inputs=("image",))] = Pool()
+
+    assert spec_options(Towers(), ("text",)) == {}
+    assert {one.name: one.inputs for one in describe(Towers)} == {
+        "pool.how": ("image",),
+        "pool.power": ("image",),
+    }
+
+
 def test_an_option_added_later_is_left_out_of_the_spec_at_its_default():
     class Before(Struct):
         count: Annotated[int, option(help="count")] = 1
