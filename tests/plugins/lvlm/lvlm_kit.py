@@ -18,7 +18,9 @@ ensure_torchvision()
 
 import torch  # noqa: E402
 import transformers as hf  # noqa: E402
+from ducho_hf import ModelSource  # noqa: E402
 from ducho_lvlm import PromptedExtractor  # noqa: E402
+from ducho_lvlm.chat import Chat, ChatSettings  # noqa: E402
 from ducho_lvlm.options import EmbedderOptions, LvlmRunOptions, PromptedOptions  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
 
@@ -339,6 +341,12 @@ def extract(
         rows = [row for part in parts for row in part[name]]
         found[name] = [rows[places.index(at)] for at in range(len(places))]
     return found
+
+
+def chat(folder: Path, **settings: Any) -> Chat:
+    """A model's processor, as the plugin uses it."""
+    source = ModelSource(folder=str(folder), name=folder.name)
+    return Chat(source, ChatSettings(images=folder.name in SEEING, **settings))
 
 
 class Library:

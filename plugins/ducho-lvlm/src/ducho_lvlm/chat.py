@@ -122,7 +122,7 @@ class Chat:
         The length is that of the text alone, as the tokenizer counts it.
         """
         limit = self.settings.max_text_tokens
-        kept = text[: limit * _CHARACTERS_A_TOKEN]
+        kept = text[: limit * _CHARACTERS_A_TOKEN].encode("utf-8", "replace").decode()
         while self._markers.search(kept):
             kept = self._markers.sub(lambda match: f"{match[0][0]} {match[0][1:]}", kept)
         with self._lock:
