@@ -38,10 +38,14 @@ def check_architecture(source: ModelSource, config: Any, *, images: bool) -> tup
         from transformers import (
             MODEL_FOR_CAUSAL_LM_MAPPING,
             MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+            MODEL_FOR_MASKED_LM_MAPPING,
         )
 
         sees = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-        reads = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+        # Transformers can make a decoder of BERT and its kin; their checkpoints are none.
+        masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING
+        decodes = not masked or getattr(config, "is_decoder", False)
+        reads = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and decodes
     remote = set(getattr(config, "auto_map", None) or {}) if source.code else set()
     sees = sees or "AutoModelForImageTextToText" in remote
     reads = reads or "AutoModelForCausalLM" in remote
