@@ -87,15 +87,16 @@ class Chat:
         self.preprocessing: dict[str, Any] = {}
         self._processor = self._load(source, settings)
         self.tokenizer = getattr(self._processor, "tokenizer", self._processor)
-        template = settings.template or getattr(self._processor, "chat_template", None)
-        self._template = template or getattr(self.tokenizer, "chat_template", None)
-        if isinstance(self._template, dict):
-            self._template = self._template.get("default")
-        if not self._template:
+        template: Any = settings.template or getattr(self._processor, "chat_template", None)
+        template = template or getattr(self.tokenizer, "chat_template", None)
+        if isinstance(template, dict):
+            template = template.get("default")
+        if not template:
             raise UsageError(
                 f"the model {source.name!r} has no chat template; give one with"
                 " -o chat_template=@FILE, or take the instruction-tuned variant of the model"
             )
+        self._template: str = template
         self._markers = _markers(self._processor, self.tokenizer)
         self._expected: dict[Question, list[str]] = {}
 

@@ -12,6 +12,8 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from ducho_lvlm.scripts import Script
 
 
@@ -76,12 +78,12 @@ class Chooser:
 
     def _penalise(self, logits: torch.Tensor, row: int, script: Script) -> None:
         answer = torch.tensor(script.tokens, dtype=torch.long)
-        seen = torch.cat([self._prompts[row], answer]).unique().to(logits.device)
+        seen = torch.unique(torch.cat([self._prompts[row], answer])).to(logits.device)
         worth = logits[seen]
         penalty = self._choosing.penalty
         logits[seen] = torch.where(worth < 0, worth * penalty, worth / penalty)
 
-    def _draw(self, logits: np.ndarray, random: np.random.Generator) -> int:  # type: ignore[type-arg]
+    def _draw(self, logits: npt.NDArray[np.float64], random: np.random.Generator) -> int:
         weights = np.exp((logits - logits.max()) / self._choosing.temperature)
         order = np.argsort(-weights, kind="stable")
         shares = weights[order] / weights.sum()
