@@ -9,15 +9,15 @@ it does for any other item is checked for each.
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from ducho_hf import load_processor, preprocessing, quiet
+from ducho_hf import quiet
 
 from ducho_core import ItemError, UsageError
+from ducho_lvlm.processors import load_images, markers
 from ducho_lvlm.prompts import Parts, filled, shown
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Chat:
                 " -o chat_template=@FILE, or take the instruction-tuned variant of the model"
             )
         self._template: str = template
-        self._markers = _markers(self._processor, self.tokenizer)
+        self._markers = markers(self._processor, self.tokenizer)
         self._expected: dict[Question, list[str]] = {}
 
     def render(self, question: Question, texts: Mapping[str, str]) -> str:
@@ -296,55 +296,7 @@ class Chat:
                     raise UsageError(
                         f"the model {source.name!r} takes no images; bind texts only (--text)"
                     )
-                loaded.image_processor = self._images(source, settings)
-        return loaded
-
-    def _images(self, source: ModelSource, settings: ChatSettings) -> Any:
-        processor, backend = load_processor(source)
-        stated = processor.to_dict()
-        changed: dict[str, Any] = {}
-        size = stated.get("size") or {}
-        if settings.max_pixels is not None and "merge_size" in stated and "longest_edge" in size:
-            self._own_budget = True
-            budget = {
-                name: min(int(size[name]), settings.max_pixels)
-                for name in ("shortest_edge", "longest_edge")
-                if size.get(name)
-            }
-            changed["size"] = budget
-            for name in ("min_pixels", "max_pixels"):
-                if stated.get(name):
-                    changed[name] = min(int(stated[name]), settings.max_pixels)
-        if settings.split_images is not None:
-            if "do_image_splitting" not in stated:
-                raise UsageError(
-                    f"split_images: the image processor of {source.name!r} cuts no images"
+                loaded.image_processor, self.preprocessing, self._own_budget = load_images(
+                    source, settings
                 )
-            changed["do_image_splitting"] = settings.split_images
-        if changed:
-            processor = type(processor).from_dict({**stated, **changed})
-        self.preprocessing = {
-            **preprocessing(processor, backend),
-            **{
-                name: value
-                for name, value in processor.to_dict().items()
-                if name in ("do_image_splitting", "max_image_size", "merge_size")
-                and value is not None
-            },
-        }
-        return processor
-
-
-def _markers(processor: Any, tokenizer: Any) -> re.Pattern[str]:
-    """What in a text the tokenizer or the processor would take for more than text."""
-    found = {
-        token.content
-        for token in tokenizer.added_tokens_decoder.values()
-        if token.special or re.search(r"[<\[|]", token.content)
-    }
-    for name in ("image_token", "video_token", "audio_token", "boi_token", "fake_image_token"):
-        token = getattr(processor, name, None)
-        if token is not None:
-            found.add(getattr(token, "content", token))
-    written = sorted((one for one in found if len(one.strip()) > 1), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, written)) or r"(?!)")
+        return loaded
