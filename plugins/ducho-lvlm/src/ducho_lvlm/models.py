@@ -1,7 +1,7 @@
 """Good models to start with, for ``ducho plugins models`` and where no model was given.
 
-Sizes and licences are those of the model cards as they are known to us; lengths are the hidden
-sizes of the published configurations.
+Licences and lengths (the hidden sizes) were written down from general knowledge of the models, not
+read off their cards: check the licence on a model's card before you use it.
 """
 
 from __future__ import annotations
