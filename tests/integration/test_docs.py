@@ -102,6 +102,10 @@ def _anchor(heading: str) -> str:
 
 
 def test_the_command_reference_is_current() -> None:
+    for project in REPOSITORY.glob("plugins/*/pyproject.toml"):
+        adds = "ducho.commands" in project.read_text(encoding="utf-8")
+        if adds and importlib.util.find_spec(project.parent.name.replace("-", "_")) is None:
+            pytest.skip(f"{project.parent.name}, whose commands it lists, is not installed")
     script = "import sys; sys.path.insert(0, 'docs'); import generate_cli as g; print(g.page())"
     printed = subprocess.run(
         [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
