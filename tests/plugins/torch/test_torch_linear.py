@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from ducho_torch import LayerCapture, Precision, pack_linears, prepare_model
@@ -19,10 +21,11 @@ def everywhere(monkeypatch):
     monkeypatch.setattr(packing, "_worthwhile", lambda dtype, device: device.type == "cpu")
 
 
-def network() -> nn.Sequential:
+@torch.inference_mode(mode=False)
+def network(dtype: torch.dtype = torch.float32) -> nn.Sequential:
     torch.manual_seed(0)
     layers = (nn.Linear(48, 96), nn.GELU(), nn.Linear(96, 32, bias=False), nn.Linear(32, 7))
-    return nn.Sequential(*layers).eval()
+    return nn.Sequential(*layers).eval().to(dtype)
 
 
 @pytest.mark.parametrize("shape", [(48,), (5, 48), (3, 7, 48), (2, 3, 4, 48), (0, 48)])
@@ -58,7 +61,7 @@ def test_the_same_rows_give_the_same_bits_twice(everywhere):
 def test_bfloat16_stays_as_near_to_float32_as_it_was(everywhere):
     values = torch.randn(64, 48)
     exact = network()(values)
-    plain, packed = network().bfloat16(), network().bfloat16()
+    plain, packed = network(torch.bfloat16), network(torch.bfloat16)
     if pack_linears(packed, Precision(compute_dtype="bfloat16"), CPU) == 0:
         pytest.skip("no bfloat16 kernels here")
     error = [(one(values.bfloat16()).float() - exact).norm() for one in (plain, packed)]
@@ -105,3 +108,34 @@ def test_a_subclass_with_a_forward_of_its_own_is_left_alone(everywhere):
             return 2 * super().forward(values)
 
     assert pack_linears(nn.Sequential(Scaled(4, 4)), Precision(), CPU) == 0
+
+
+@torch.inference_mode()
+def test_weights_changed_after_packing_are_the_ones_computed_with(everywhere):
+    with torch.inference_mode(mode=False):
+        packed, other = network(), network()
+        pack_linears(packed, Precision(), CPU)
+        torch.manual_seed(1)
+        for module in other:
+            if isinstance(module, nn.Linear):
+                module.reset_parameters()
+        packed.load_state_dict(other.state_dict())
+    values = torch.randn(5, 48)
+    assert torch.equal(packed(values), other(values))
+
+
+@torch.inference_mode()
+def test_a_replaced_weight_and_a_changed_copy_are_seen(everywhere):
+    with torch.inference_mode(mode=False):
+        packed = network()
+        pack_linears(packed, Precision(), CPU)
+        replaced, copied = packed, copy.deepcopy(packed)
+        with torch.no_grad():
+            copied[0].weight.zero_()
+            copied[0].bias.zero_()
+        plain = network()
+        values = torch.randn(5, 48)
+        assert torch.allclose(packed(values), plain(values), rtol=1e-5, atol=1e-6)
+        assert torch.equal(copied[0](values), torch.zeros(5, 96))
+        replaced[0].weight = nn.Parameter(torch.zeros(96, 48))
+        assert torch.equal(replaced[0](values), plain[0].bias.expand(5, 96))

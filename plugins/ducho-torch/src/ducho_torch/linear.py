@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -82,29 +83,31 @@ def _packed(weight: torch.Tensor) -> Any:
 
 def _forward(module: nn.Linear, packed: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
     """A forward that gives what the module's own gives, or None where it does not."""
-    if packed is None:
+    if packed is None or module.weight.is_inference():
         return None
-    bias, own, width = module.bias, module.forward, module.in_features
-    dtype = module.weight.dtype
+    dtype, address, version = module.weight.dtype, module.weight.data_ptr(), module.weight._version
 
-    def forward(values: torch.Tensor) -> torch.Tensor:
-        if values.dtype != dtype or values.device.type != "cpu" or not values.numel():
-            return own(values)
+    def forward(self: nn.Linear, values: torch.Tensor) -> torch.Tensor:
+        weight = self.weight
+        # Weights that were changed or replaced since, or a copy's, are not those packed.
+        stale = weight.data_ptr() != address or weight._version != version
+        if stale or values.dtype != dtype or values.device.type != "cpu" or not values.numel():
+            return nn.Linear.forward(self, values)
         found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
-            values, packed, bias, "none", [], ""
+            values, packed, self.bias, "none", [], ""
         )
         return found
 
+    # Bound, so that a deep copy of the module calls it with itself.
+    bound = MethodType(forward, module)
+    width = module.in_features
     probe = torch.linspace(-1, 1, 3 * width, dtype=torch.float32).reshape(1, 3, width).to(dtype)
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
     with torch.inference_mode():
         try:
-            ours, theirs = forward(probe).float(), own(probe).float()
+            ours, theirs = bound(probe).float(), nn.Linear.forward(module, probe).float()
         except (AttributeError, RuntimeError):
             return None
         scale = theirs.norm().clamp(min=1e-6)
-    return (
-        forward
-        if ours.shape == theirs.shape and (ours - theirs).norm() <= tolerance * scale
-        else None
-    )
+    close = ours.shape == theirs.shape and (ours - theirs).norm() <= tolerance * scale
+    return bound if close else None
