@@ -24,12 +24,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from _common import arguments, interleave, report
+from _loading import load_extractor
 from ducho_torch import ensure_torchvision
 from PIL import Image
 
-from ducho_core import Media, ResolveContext
+from ducho_core import Media
 from ducho_core.extraction.session import extract
-from ducho_core.registry import Registry
 
 ensure_torchvision()
 
@@ -129,13 +129,8 @@ class Stages:
 
     def __init__(self, folder: Path, model: str, precision: str) -> None:
         settings = MODELS[model]
-        found = Registry.discover().extractor(settings["plugin"])
-        implementation: Any = found.import_implementation()
-        run_options: Any = (found.run_options_type() or object)()
-        context = ResolveContext(precision=precision, run_options=run_options, inputs=())  # type: ignore[arg-type]
-        options = found.options_type()(**settings["options"])  # type: ignore[misc]
-        self._extractor = implementation.load(
-            implementation.resolve(options, context), run_options
+        self._extractor = load_extractor(
+            settings["plugin"], settings["options"], precision=precision
         )
         paths = sorted(folder.iterdir())[:128]
         self._files = [path.read_bytes() for path in paths]

