@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    import pyarrow as pa
+
     from ducho_core.specs import Modality
 
 KEY_COLUMNS = ("user_id", "item_id", "slot")
 """The key columns that exist, in the order in which they are always stored."""
 
 Storage = Literal["inline", "path", "bytes"]
+
+Slots = Literal["all", "first", "joint"]
+"""What becomes of an item's slots: a row each, the first alone, or all of them in one row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,8 @@ class InputField:
         columns: the source columns it is made of, for the SPEC of a text.
         template: the template over those columns, for the SPEC of a text.
         cleaning: names of the text cleanings applied, in order.
+        joint: whether the batches hold a list of such values, one a slot, in natural order of
+            the slots; null, or an empty list, means absent.
     """
 
     name: str
@@ -37,6 +44,15 @@ class InputField:
     columns: tuple[str, ...] = ()
     template: str | None = None
     cleaning: tuple[str, ...] = ()
+    joint: bool = False
+
+
+def arrow_type(field: InputField) -> pa.DataType:
+    """The type of an input's column in the batches of a source."""
+    import pyarrow as pa
+
+    one = pa.binary() if field.storage == "bytes" else pa.string()
+    return pa.list_(one) if field.joint else one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +66,8 @@ class Binding:
         texts: (name, column or template) pairs; the name is None where not given.
         image: column or path template, or None.
         audio: column or path template, or None.
-        slots: ``all`` or only the ``first`` in natural order.
+        slots: ``all``, only the ``first`` in natural order, or all of an item ``joint`` in one
+            row.
         root: folder that every referenced path must lie in; None means the source's folder.
         nulls: cell contents that mean null beside the empty cell.
         cleaning: text cleanings to apply, in order.
@@ -63,7 +80,7 @@ class Binding:
     texts: tuple[tuple[str | None, str], ...] = ()
     image: str | None = None
     audio: str | None = None
-    slots: Literal["all", "first"] = "all"
+    slots: Slots = "all"
     root: str | None = None
     nulls: tuple[str, ...] = ()
     cleaning: tuple[str, ...] = ()

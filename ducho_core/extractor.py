@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 InputValue: TypeAlias = "str | Media"
+JointValue: TypeAlias = "tuple[InputValue, ...]"
+"""All slots of an item, at least one: what an extractor whose spec says ``joint`` is given too."""
 Column: TypeAlias = "npt.NDArray[np.generic] | list[Any]"
 
 
@@ -150,7 +152,8 @@ class Extractor(ABC):
         Args:
             inputs: by name, those that one feature set requires. Where the outputs require
                 different inputs, each set is made in a pass of its own over the loaded model,
-                so that items of all sets hold the same inputs within a pass.
+                so that items of all sets hold the same inputs within a pass. An extractor whose
+                spec says ``joint`` widens the type to ``InputValue | JointValue``.
 
         Raises:
             ItemError: this item cannot be used.

@@ -42,6 +42,7 @@ def ducho_extractors() -> list[ExtractorSpec]:
             summary="vectors made from the bytes alone: for tests, examples and overhead",
             inputs=("image", "text", "audio"),
             multiple_texts=True,
+            joint=True,
             implementation="ducho_core.extractors.hash:HashExtractor",
             options="ducho_core.extractors.hash_options:HashOptions",
             default=True,

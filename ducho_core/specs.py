@@ -87,6 +87,7 @@ class ExtractorSpec(PluginSpec):
     Attributes:
         inputs: modalities it can take; at least one of them must be bound.
         multiple_texts: whether it takes several named text fields rather than one text.
+        joint: whether it takes all slots of an item at once: an input is then a tuple.
         run_options: import string of the RunOptions Struct (not in the SPEC), or None.
         numerics: raised by the author when default behaviour changes the numbers.
         default: whether ``--plugin PLUGIN`` without a name means this extractor.
@@ -101,6 +102,7 @@ class ExtractorSpec(PluginSpec):
 
     inputs: tuple[Modality, ...]
     multiple_texts: bool = False
+    joint: bool = False
     run_options: str | None = None
     numerics: int = 1
     default: bool = False

@@ -52,7 +52,14 @@ Running the same command again does what is pending. Exit codes: 0 all stored, 1
 @click.option("--text", multiple=True, metavar="[NAME=]COLUMN|TEMPLATE", help="Where the text is.")
 @click.option("--image", metavar="COLUMN|TEMPLATE", help="Where the image's path is.")
 @click.option("--audio", metavar="COLUMN|TEMPLATE", help="Where the sound's path is.")
-@click.option("--slots", type=click.Choice(["all", "first"]), default="all", show_default=True)
+@click.option(
+    "--slots",
+    type=click.Choice(["all", "first", "joint"]),
+    default="all",
+    show_default=True,
+    help="An item's several images or texts: a row each, the first alone, or all of them in one"
+    " row, for models that take several at once.",
+)
 @click.option("--root", help="Folder that every path must lie in. [default: the source's]")
 @click.option("--null", metavar="A,B", help="Cell contents that mean nothing, as nan,N/A.")
 @click.option("--clean", metavar="A,B", help="Text cleanings: html, whitespace, ducho2.")

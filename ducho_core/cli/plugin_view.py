@@ -103,6 +103,7 @@ def _facts(one: Mapping[str, Any]) -> list[tuple[str, str]]:
     if one["kind"] != "extractor":
         return []
     takes = ", ".join(one["inputs"]) + (" (several texts)" if one["multiple_texts"] else "")
+    takes += ", all of an item's slots at once if wanted" if one["joint"] else ""
     plugin = one["name"].partition("/")[0]
     budget = f", of cost up to {one['batch_budget']}" if one["batch_budget"] else ""
     facts = [

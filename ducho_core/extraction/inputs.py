@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ducho_core.catalogue import InputField
-    from ducho_core.extractor import InputValue
+    from ducho_core.extractor import InputValue, JointValue
 
-Reference = str | bytes | None
-"""An inline text, a path, or a file's content; None where it is absent."""
+Reference = str | bytes | list[str] | list[bytes] | None
+"""An inline text, a path, or a file's content, of a joint input a list; None where absent."""
 
 RETRY_SECONDS = (0.1, 0.5, 2.0)
 """How long to wait before each further try of a read that failed."""
@@ -45,21 +45,25 @@ class InputReader:
     def __init__(self, fields: Sequence[InputField], root: Path | None) -> None:
         self.fields = tuple(fields)
         self._root = root
-        self.single_inline_text = len(self.fields) == 1 and self.fields[0].storage == "inline"
+        only = self.fields[0] if len(self.fields) == 1 else None
+        self.single_inline_text = bool(only and only.storage == "inline" and not only.joint)
 
-    def read(self, references: Sequence[Reference]) -> tuple[dict[str, InputValue], bytes]:
+    def read(
+        self, references: Sequence[Reference]
+    ) -> tuple[dict[str, InputValue | JointValue], bytes]:
         """Read one item's inputs.
 
         Returns:
             Input name to value, and the sha256 over all inputs' bytes: of one input the
-            plain sha256, of several the sha256 over ``name NUL sha256`` in order of name.
+            plain sha256, of a joint one the sha256 over its parts' sha256, of several inputs
+            the sha256 over ``name NUL sha256`` in order of name.
 
         Raises:
-            AbsentInput: one of them is not there.
+            AbsentInput: one of them is not there; of a joint one, none of its parts.
             ItemError: one of them cannot be used.
             TransientError: reading failed several times over.
         """
-        values: dict[str, InputValue] = {}
+        values: dict[str, InputValue | JointValue] = {}
         digests: dict[str, bytes] = {}
         for field, reference in zip(self.fields, references, strict=True):
             value, content = self._read_one(field, reference)
@@ -70,9 +74,27 @@ class InputReader:
         whole = b"".join(name.encode() + b"\0" + digests[name] for name in sorted(digests))
         return values, sha256(whole).digest()
 
-    def _read_one(self, field: InputField, reference: Reference) -> tuple[InputValue, bytes]:
+    def _read_one(
+        self, field: InputField, reference: Reference
+    ) -> tuple[InputValue | JointValue, bytes]:
         if reference is None:
             raise AbsentInput
+        if not isinstance(reference, list):
+            return self._read_part(field, reference)
+        parts: list[InputValue] = []
+        digests = b""
+        for one in reference:
+            try:
+                part, content = self._read_part(field, one)
+            except AbsentInput:
+                continue
+            parts.append(part)
+            digests += sha256(content).digest()
+        if not parts:
+            raise AbsentInput
+        return tuple(parts), digests
+
+    def _read_part(self, field: InputField, reference: str | bytes) -> tuple[InputValue, bytes]:
         if field.storage == "inline":
             assert isinstance(reference, str)
             return reference, reference.encode()
@@ -119,8 +141,14 @@ def validator(field: InputField, reference: Reference) -> bytes | None:
     """A cheap sign of an input's content; None where the input is absent.
 
     Of a text or embedded content its sha256 (32 bytes); of a file its size and modification
-    time in nanoseconds (two little-endian 64-bit integers).
+    time in nanoseconds (two little-endian 64-bit integers); of a joint input the sha256 over
+    those of its parts.
     """
+    if isinstance(reference, list):
+        parts = [validator(field, one) for one in reference]
+        if all(one is None for one in parts):
+            return None
+        return sha256(b"".join(b"\0" if one is None else b"\1" + one for one in parts)).digest()
     if reference is None:
         return None
     if field.storage == "inline":

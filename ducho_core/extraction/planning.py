@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ducho_core.catalogue import arrow_type
 from ducho_core.errors import (
     ChangedInputError,
     ItemError,
@@ -153,9 +154,8 @@ class Planner:
 
     def empty_inputs(self) -> pa.RecordBatch:
         """The inputs of a chunk that no row of the source is for."""
-        types = {"inline": pa.string(), "path": pa.string(), "bytes": pa.binary()}
         columns = {name: pa.array([], pa.string()) for name in self._keys}
-        columns |= {one.name: pa.array([], types[one.storage]) for one in self._fields}
+        columns |= {one.name: pa.array([], arrow_type(one)) for one in self._fields}
         columns[POSITION] = pa.array([], pa.int32())
         return pa.RecordBatch.from_pydict(columns)
 
@@ -371,7 +371,9 @@ class Planner:
             if window.validators[one.name][0] is not None:
                 continue
             where = window.rows.column(one.name)[0].as_py()
-            if where is None:
+            if isinstance(where, list):
+                where = ", ".join(map(str, where))
+            if not where:
                 columns = ", ".join(one.columns)
                 where = f"empty: {columns}" if columns else "empty"
             lines.append(f"  {one.name}: {where}")

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ducho_core.extraction.recent import RecentOutputs
-    from ducho_core.extractor import Extractor, InputValue, Sample
+    from ducho_core.extractor import Extractor, Sample
+
+Inputs = dict[str, Any]
+"""Input name to ``InputValue``, or to ``JointValue`` for an extractor that takes several."""
 
 MAX_MESSAGE = 300
 
@@ -146,7 +149,7 @@ class Preparer:
     def prepare(self, state: ChunkState, start: int, stop: int) -> Slice:
         """Read and prepare the rows from ``start`` to ``stop``."""
         begun = time.perf_counter()
-        inputs: list[dict[str, InputValue]] = []
+        inputs: list[Inputs] = []
         rows: list[int] = []
         if self._reader.single_inline_text:
             self._take_texts(state, start, stop, inputs, rows)
@@ -165,7 +168,7 @@ class Preparer:
         state: ChunkState,
         start: int,
         stop: int,
-        inputs: list[dict[str, InputValue]],
+        inputs: list[Inputs],
         rows: list[int],
     ) -> None:
         (name,) = self._names
@@ -184,7 +187,7 @@ class Preparer:
         state: ChunkState,
         start: int,
         stop: int,
-        inputs: list[dict[str, InputValue]],
+        inputs: list[Inputs],
         rows: list[int],
     ) -> None:
         for row, references in enumerate(self.references(state.chunk, start, stop), start):
@@ -214,7 +217,7 @@ class Preparer:
         return True
 
     def _prepare_inputs(
-        self, state: ChunkState, inputs: list[dict[str, InputValue]], rows: list[int]
+        self, state: ChunkState, inputs: list[Inputs], rows: list[int]
     ) -> list[Task]:
         if not inputs:
             return []
@@ -237,8 +240,9 @@ class Preparer:
             # A sample may repeat what its media noted: a word counts once an item.
             noted = set(sample.notes)
             for value in values.values():
-                if isinstance(value, Media):
-                    noted.update(value.notes)
+                for part in value if isinstance(value, tuple) else (value,):
+                    if isinstance(part, Media):
+                        noted.update(part.notes)
             if noted:
                 notes.update(noted)
         if notes:
@@ -246,9 +250,7 @@ class Preparer:
                 state.notes.update(notes)
         return tasks
 
-    def _samples(
-        self, inputs: Sequence[dict[str, InputValue]]
-    ) -> Sequence[Sample | Failure | TransientError]:
+    def _samples(self, inputs: Sequence[Inputs]) -> Sequence[Sample | Failure | TransientError]:
         try:
             samples = self._extractor.prepare_many(inputs)
         except (UsageError, ContractError):
@@ -262,7 +264,7 @@ class Preparer:
             )
         return samples
 
-    def _sample(self, values: dict[str, InputValue]) -> Sample | Failure | TransientError:
+    def _sample(self, values: Inputs) -> Sample | Failure | TransientError:
         try:
             return self._extractor.prepare(values)
         except (UsageError, ContractError):

@@ -50,7 +50,10 @@ class ExtractionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     text: Annotated[Names, option(help="[NAME=]COLUMN or template")] = ()
     image: Annotated[str | None, option(help="column or path template")] = None
     audio: Annotated[str | None, option(help="column or path template")] = None
-    slots: Annotated[Literal["all", "first"], option(help="slots to take of an item")] = "all"
+    slots: Annotated[
+        Literal["all", "first", "joint"],
+        option(help="an item's slots: a row each, the first alone, or all in one row"),
+    ] = "all"
     root: Annotated[str | None, option(help="folder that every path must lie in")] = None
     null: Annotated[Names, option(help="cell contents that mean nothing")] = ()
     clean: Annotated[Names, option(help="text cleanings, in order")] = ()

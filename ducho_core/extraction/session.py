@@ -103,6 +103,11 @@ class Session:
         self._spec = self._found.spec
         self._options, self._run_options = self._parse_options()
         self._precision = request.precision or self._spec.default_precision
+        if request.slots == "joint" and not self._spec.joint:
+            raise UsageError(
+                f"{self._found.canonical} takes one image or text at a time; leave --slots joint"
+                " out, and put the rows of an item together afterwards: ducho fuse SET --how pool"
+            )
         self._loader: Loader = self._open_loader()
         for remark in self._loader.remarks:
             self._observer.say(remark)
@@ -182,6 +187,11 @@ class Session:
         else:
             parsed, _ = parse_options(found.canonical, found.options_type(), None, options)
         loader: Loader = found.import_implementation().open(request.source, binding, parsed)
+        if request.slots == "joint" and "slot" in loader.keys:
+            raise UsageError(
+                f"--slots joint: {request.source} has a row for each slot, so they cannot be put"
+                " into one; give the item's slots as one column with a list, or as a path with *"
+            )
         return loader
 
     def _resolve(self) -> Resolved:

@@ -7,7 +7,7 @@ vectors; everything else gives vectors that are as good as independent.
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from ducho_core.extractor import (
     Column,
     Extractor,
     InputValue,
+    JointValue,
     Output,
     ResolveContext,
     Resolved,
@@ -53,21 +54,21 @@ class HashExtractor(Extractor):
     def load(cls, resolved: Resolved, run_options: Any) -> Self:  # noqa: ARG003
         return cls(resolved.options.dim, resolved.options.seed, resolved.outputs[0])
 
-    def prepare(self, inputs: Mapping[str, InputValue]) -> Sample:
+    def prepare(self, inputs: Mapping[str, InputValue | JointValue]) -> Sample:
         return Sample(self._key(inputs))
 
-    def prepare_many(self, inputs: Sequence[Mapping[str, InputValue]]) -> list[Sample]:
+    def prepare_many(
+        self, inputs: Sequence[Mapping[str, InputValue | JointValue]]
+    ) -> list[Sample]:
         return [Sample(self._key(one)) for one in inputs]
 
-    def _key(self, inputs: Mapping[str, InputValue]) -> bytes:
+    def _key(self, inputs: Mapping[str, InputValue | JointValue]) -> bytes:
         if len(inputs) == 1:
             (value,) = inputs.values()
-            content = value.encode() if isinstance(value, str) else value.bytes
-            return blake2b(content, digest_size=8, person=self._person).digest()
+            return blake2b(_content(value), digest_size=8, person=self._person).digest()
         whole = blake2b(digest_size=8, person=self._person)
         for name in sorted(inputs):
-            value = inputs[name]
-            content = value.encode() if isinstance(value, str) else value.bytes
+            content = _content(inputs[name])
             whole.update(f"{name}\0{len(content)}\0".encode())
             whole.update(content)
         return whole.digest()
@@ -95,3 +96,13 @@ class HashExtractor(Extractor):
         values[:] = state
         values *= np.float32(2.0**-23)
         values -= np.float32(1.0)
+
+
+def _content(value: InputValue | JointValue) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if not isinstance(value, tuple):
+        return value.bytes
+    if len(value) == 1:
+        return _content(value[0])
+    return b"".join(sha256(_content(part)).digest() for part in value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ducho_core.catalogue import arrow_type
 from ducho_core.errors import SourceError
 from ducho_core.loaders.cleaning import clean
 from ducho_core.loaders.globs import GlobExpander, refused, traverses
@@ -40,7 +41,6 @@ class Assembler:
         self._reader = reader
         self._settled = settled
         self._root = root
-        self._first_only = binding.slots == "first"
         self._nulls = pa.array(["", *binding.nulls], pa.string())
         inputs = settled.inputs
         used = [column for _, column in settled.keys]
@@ -53,7 +53,7 @@ class Assembler:
         self._textual = textual
         self._expander = GlobExpander(root)
         names = [name for name, _ in settled.keys]
-        self._slotted = settled.slotted and not self._first_only
+        self._slotted = settled.slotted and binding.slots == "all"
         self.keys = (*names, "slot") if self._slotted else tuple(names)
         self.schema = pa.schema(
             [pa.field(name, pa.string(), nullable=False) for name in self.keys]
@@ -130,12 +130,13 @@ class Assembler:
                 )
 
     def _flat(self, one: BoundInput, columns: Columns, rows: int) -> pa.Array:
-        """An input with one value a row."""
+        """An input with one value a row, or one list."""
         if one.slots:
-            kept = [
-                next((value for _, value in slots if value is not None), None)
+            found = [
+                [value for _, value in slots if value is not None]
                 for slots in self._slots(one, columns, rows)
             ]
+            kept = [(here if one.field.joint else here[0]) if here else None for here in found]
             return pa.array(kept, _arrow_type(one))
         if one.field.storage == "bytes":
             return columns[one.template.columns[0]]
@@ -277,7 +278,7 @@ def _united(maps: Sequence[dict[str, Any]]) -> Iterable[str]:
 
 
 def _arrow_type(one: BoundInput) -> pa.DataType:
-    return pa.binary() if one.field.storage == "bytes" else pa.string()
+    return arrow_type(one.field)
 
 
 def _scalar(text: str) -> pa.Scalar:

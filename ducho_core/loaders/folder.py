@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from ducho_core.catalogue import InputField
+from ducho_core.catalogue import InputField, arrow_type
 from ducho_core.errors import DuchoError, SourceError, UsageError
 from ducho_core.loader import Loader
 from ducho_core.loaders.cleaning import check_cleaning
@@ -63,11 +63,13 @@ class FolderLoader(Loader):
     def __init__(
         self,
         keys: Key,
-        files: Mapping[Modality, Mapping[Key, str]],
+        files: Mapping[Modality, Mapping[Key, list[str]]],
         folder: str,
         root: str,
         binding: Binding,
         remarks: tuple[str, ...],
+        *,
+        joint: bool = False,
     ) -> None:
         self.keys = keys
         self.inputs = tuple(
@@ -76,6 +78,7 @@ class FolderLoader(Loader):
                 modality=modality,
                 storage="path",
                 cleaning=binding.cleaning if modality == "text" else (),
+                joint=joint,
             )
             for modality in files
         )
@@ -110,35 +113,44 @@ class FolderLoader(Loader):
         if not by_modality:
             raise SourceError(_nothing_found(source, binding, found.files, found.links))
         keys = pattern.keys if pattern else ("item_id",)
-        if "slot" in keys and binding.slots == "first":
-            by_modality = {name: _first_slots(files) for name, files in by_modality.items()}
+        files = {
+            name: {key: [path] for key, path in by_key.items()}
+            for name, by_key in by_modality.items()
+        }
+        joint = "slot" in keys and binding.slots == "joint"
+        if joint or ("slot" in keys and binding.slots == "first"):
+            most = None if joint else 1
+            files = {name: _slots(by_key, most) for name, by_key in by_modality.items()}
             keys = keys[:-1]
         return cls(
             keys,
-            by_modality,
+            files,
             os.path.abspath(source),
             root,
             binding,
             _remarks(by_modality, found.links),
+            joint=joint,
         )
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Stream the files. See ``Loader.batches``."""
         schema = pa.schema(
             [pa.field(name, pa.string(), nullable=False) for name in self.keys]
-            + [pa.field(field.name, pa.string()) for field in self.inputs]
+            + [pa.field(field.name, arrow_type(field)) for field in self.inputs]
         )
         for start in range(0, len(self._order), MAX_ROWS):
             keys = self._order[start : start + MAX_ROWS]
-            columns: list[list[str | None]] = [list(column) for column in zip(*keys, strict=True)]
-            columns += [
-                [self._absolute(by_key.get(key)) for key in keys]
-                for by_key in self._files.values()
-            ]
-            yield pa.record_batch([pa.array(one, pa.string()) for one in columns], schema=schema)
+            columns: list[list[Any]] = [list(column) for column in zip(*keys, strict=True)]
+            for field, by_key in zip(self.inputs, self._files.values(), strict=True):
+                found = [self._absolute(by_key.get(key, [])) for key in keys]
+                columns.append(
+                    [(paths if field.joint else paths[0]) if paths else None for paths in found]
+                )
+            arrays = [pa.array(one, kind) for one, kind in zip(columns, schema.types, strict=True)]
+            yield pa.record_batch(arrays, schema=schema)
 
-    def _absolute(self, name: str | None) -> str | None:
-        return None if name is None else os.path.join(self._folder, name)
+    def _absolute(self, names: Sequence[str]) -> list[str]:
+        return [os.path.join(self._folder, name) for name in names]
 
 
 def _by_key(names: Sequence[str], pattern: KeyPattern | None, source: str) -> dict[Key, str]:
@@ -162,12 +174,12 @@ def _by_key(names: Sequence[str], pattern: KeyPattern | None, source: str) -> di
     return found
 
 
-def _first_slots(files: Mapping[Key, str]) -> dict[Key, str]:
-    """The file with the first slot, in natural order, of each item."""
-    first: dict[Key, str] = {}
+def _slots(files: Mapping[Key, str], most: int | None) -> dict[Key, list[str]]:
+    """The files of each item, in natural order of their slots; no more than so many."""
+    found: dict[Key, list[str]] = {}
     for key in sorted(files, key=lambda key: natural_key(key[-1])):
-        first.setdefault(key[:-1], files[key])
-    return first
+        found.setdefault(key[:-1], []).append(files[key])
+    return {key: paths[:most] for key, paths in found.items()}
 
 
 def _refuse_tables(source: str, tables: Sequence[str], binding: Binding) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from ducho_core.catalogue import KEY_COLUMNS, InputField
@@ -41,6 +41,10 @@ class BoundInput:
     template: Template
     path: PathTemplate | None = None
     slots: bool = False
+
+    def joined(self) -> BoundInput:
+        """The same with all values of a row in a list."""
+        return replace(self, field=replace(self.field, joint=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ def settle(header: Header) -> Settled:
             f"{header.name}: slots come both from the key column 'slot' and from"
             f" {' and '.join(slotted)}; bind one of them"
         )
+    if header.binding.slots == "joint":
+        inputs = [one.joined() if one.slots else one for one in inputs]
     return Settled(keys, tuple(inputs), tuple(header.remarks))
 
 

@@ -67,7 +67,7 @@ def command(source: str, binding: Binding, *extra: str, **changes: Any) -> str:
         flags.append(f"--text {_quote(text if name is None else f'{name}={text}')}")
     flags += [f"--image {_quote(wanted.image)}"] if wanted.image is not None else []
     flags += [f"--audio {_quote(wanted.audio)}"] if wanted.audio is not None else []
-    flags += ["--slots first"] if wanted.slots == "first" else []
+    flags += [f"--slots {wanted.slots}"] if wanted.slots != "all" else []
     flags += [f"--root {_quote(wanted.root)}"] if wanted.root is not None else []
     flags += [f"--null {_quote(','.join(wanted.nulls))}"] if wanted.nulls else []
     flags += [f"--clean {','.join(wanted.cleaning)}"] if wanted.cleaning else []

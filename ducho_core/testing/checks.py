@@ -17,6 +17,7 @@ _MODULES = {
         "declaration_checks",
         "resolve_checks",
         "number_checks",
+        "joint_checks",
         "item_checks",
         "life_checks",
         "pipeline_checks",

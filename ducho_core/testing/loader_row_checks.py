@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ducho_core.catalogue import arrow_type
 from ducho_core.testing.checks import NotApplicable, check, expect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ducho_core.testing.loader_case import LoaderCase
 
 
@@ -41,7 +44,7 @@ def columns_are_declared(case: LoaderCase) -> None:
         )
         for one in loader.inputs:
             kind = batch.column(one.name).type
-            right = pa.binary() if one.storage == "bytes" else pa.string()
+            right = arrow_type(one)
             expect(
                 kind == right, f"input {one.name!r} is {kind}; with storage {one.storage} {right}"
             )
@@ -53,7 +56,7 @@ def absent_is_null(case: LoaderCase) -> None:
     loader = case.open()
     for batch in case.read(loader):
         for one in loader.inputs:
-            empty = sum(value in ("", b"") for value in batch.column(one.name).to_pylist())
+            empty = sum(value in ("", b"") for value in _parts(batch.column(one.name)))
             expect(
                 not empty or one.storage == "bytes",
                 f"input {one.name!r} is an empty text in {empty} rows; null means absent",
@@ -74,7 +77,7 @@ def paths_are_absolute(case: LoaderCase) -> None:
     )
     for batch in case.read(loader):
         for name in by_path:
-            for path in batch.column(name).to_pylist():
+            for path in _parts(batch.column(name)):
                 expect(
                     path is None or os.path.isabs(path),
                     f"input {name!r} holds {path!r}, which is relative: to what?",
@@ -103,6 +106,12 @@ def reading_again_is_the_same(case: LoaderCase) -> None:
             "two iterators of one opened source disturb each other",
         )
     expect(_rows(case.read()) == first, "the source opened anew gives other rows")
+
+
+def _parts(column: pa.Array) -> Iterator[Any]:
+    """The values of a column; of a joint input's those in its lists."""
+    for value in column.to_pylist():
+        yield from value if isinstance(value, list) else [value]
 
 
 def _rows(batches: list[pa.RecordBatch]) -> list[dict[str, object]]:

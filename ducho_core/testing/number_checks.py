@@ -63,7 +63,7 @@ def outputs_are_sound(case: ExtractorCase) -> None:
         found = case.extractor.extract(samples)
         for output in group.outputs:
             expect(output.name in found, f"extract did not return output {output.name!r}")
-            _expect_sound(output, found[output.name], len(samples))
+            expect_sound(output, found[output.name], len(samples))
 
 
 @check("the same batch gives the same bits again", "extractor")
@@ -167,7 +167,8 @@ def _expect_own_rows(output: Output, column: Any, alone: Any, places: list[int])
         )
 
 
-def _expect_sound(output: Output, column: Any, count: int) -> None:
+def expect_sound(output: Output, column: Any, count: int) -> None:
+    """See that a column is what its output declares: rows, kind, shape, dtype, finite."""
     where = f"output {output.name!r}"
     expect(len(column) == count, f"{where} has {len(column)} rows for {count} items")
     if output.kind == "embedding":

@@ -303,11 +303,17 @@ def resolved(
     *,
     kind: Any = PromptedExtractor,
     precision: Any = "native",
+    joint: bool = False,
     **options: Any,
 ) -> tuple[Resolved, Any]:
     """resolve, over a pickle, as a worker gets it; and the run options."""
     fields = tuple(
-        InputField(name=one, modality="image" if one == "image" else "text", storage="inline")
+        InputField(
+            name=one,
+            modality="image" if one == "image" else "text",
+            storage="inline",
+            joint=joint,
+        )
         for one in inputs
     )
     struct = PromptedOptions if kind is PromptedExtractor else EmbedderOptions
@@ -343,6 +349,20 @@ def extract(
     return found
 
 
+def said(extractor: Any) -> list[list[int]]:
+    """A list that takes the tokens of every free answer as it is read out."""
+    heard: list[list[int]] = []
+    decode = extractor._vocabulary.decode
+
+    def listen(tokens: Any) -> str:
+        heard.append(list(tokens))
+        text: str = decode(tokens)
+        return text
+
+    extractor._vocabulary.decode = listen
+    return heard
+
+
 def chat(folder: Path, **settings: Any) -> Chat:
     """A model's processor, as the plugin uses it."""
     source = ModelSource(folder=str(folder), name=folder.name)
@@ -365,13 +385,14 @@ class Library:
                 folder, backend="pil"
             )
 
-    def inputs(self, text: str, image: Image.Image | None, *, image_first: bool = True) -> Any:
-        """The inputs of one prompt."""
+    def inputs(self, text: str, image: Any, *, image_first: bool = True) -> Any:
+        """The inputs of one prompt, with an image, a list of images, or None."""
         content: Any = text
         if self.sees:
             content = [{"type": "text", "text": text}]
-            if image is not None:
-                content.insert(0 if image_first else 1, {"type": "image", "image": image})
+            images = image if isinstance(image, list) else [image] if image else []
+            shown = [{"type": "image", "image": one} for one in images]
+            content = shown + content if image_first else content + shown
         made = self.processor.apply_chat_template(
             [{"role": "user", "content": content}],
             add_generation_prompt=True,
@@ -403,7 +424,7 @@ class Library:
         return [one[0].numpy() for one in out.hidden_states]
 
     def reference(
-        self, text: str, image: Image.Image | None, most: int, layer: int = -1, **order: Any
+        self, text: str, image: Any, most: int, layer: int = -1, **order: Any
     ) -> dict[str, Any]:
         """What each way of pooling should give, and the answer."""
         inputs = self.inputs(text, image, **order)
@@ -423,6 +444,7 @@ class Library:
             "mean_prompt": state[:start].mean(0),
             "description": self.tokenizer.decode(answer, skip_special_tokens=True).strip(),
             "complete": complete,
+            "tokens": list(answer),
         }
         if image is not None:
             found["mean_image"] = state[:start][ids == self.model.config.image_token_id].mean(0)

@@ -92,7 +92,7 @@ def test_pixel_budget(model):
     for budget in (None, 56 * 56):
         chat = kit.chat(model("qwen2vl"), max_pixels=budget)
         rendered = chat.render(Question(parts=("x",)), {})
-        tokens, _ = chat.encode(rendered, chat.fit(large))
+        tokens, _ = chat.encode(rendered, [chat.fit(large)])
         counts[budget] = int((tokens["mm_token_type_ids"] == 1).sum())
     assert counts[56 * 56] <= 4 < counts[None]
     with pytest.raises(ItemError, match="extreme_aspect_ratio"):
@@ -103,7 +103,7 @@ def test_split_images(model):
     def tiles(split):
         chat = kit.chat(model("idefics3"), split_images=split)
         rendered = chat.render(Question(parts=("x",)), {})
-        return chat.encode(rendered, Image.new("RGB", (64, 48)))[1]["pixel_values"].shape[1]
+        return chat.encode(rendered, [Image.new("RGB", (64, 48))])[1]["pixel_values"].shape[1]
 
     assert tiles(None) == tiles(True) > 1
     assert tiles(False) == 1

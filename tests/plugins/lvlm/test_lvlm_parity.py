@@ -6,6 +6,8 @@ import lvlm_kit as kit
 import numpy as np
 import pytest
 
+from ducho_core import Media
+
 WAYS = ("eos", "answer_last", "mean_answer", "last", "mean_image", "mean_prompt")
 MOST = 6
 INSTRUCTION = "describe this item in at most 30 words for the title category brand"
@@ -34,14 +36,20 @@ def references(library, ways, texts, pictures, layer=-1):
 def test_image_prompts_in_every_batch(model, library, prompt, name):
     pictures = kit.pictures()
     wanted = references(
-        library(name), (*WAYS, "description", "complete"), [INSTRUCTION] * len(pictures), pictures
+        library(name),
+        (*WAYS, "description", "complete", "tokens"),
+        [INSTRUCTION] * len(pictures),
+        pictures,
     )
     for reuse in (True, False):
         extractor = kit.load(model(name), ["image"], prefix_cache=reuse, **settings(prompt))
+        heard = kit.said(extractor)
         shared = extractor.circumstances["prefix_tokens"]
         assert (shared.get("plain", 0) > 10) is reuse
         for size, order in ((1, None), (2, None), (4, [3, 1, 5, 0, 2, 4]), (6, None)):
+            heard.clear()
             found = kit.extract(extractor, kit.items("image"), size=size, order=order)
+            assert heard == [wanted["tokens"][at] for at in order or range(len(pictures))]
             for way in WAYS:
                 assert kit.far(found[way], wanted[way]) <= 1e-4, (reuse, size, way)
             assert found["description"] == wanted["description"]
@@ -126,3 +134,49 @@ def test_no_head_where_only_states_are_wanted(model, prompt):
     extractor._network.model.lm_head.register_forward_hook(lambda *a: ran.append(1))
     kit.extract(extractor, kit.items("image"))
     assert not ran
+
+
+@pytest.mark.parametrize("name", kit.SEEING)
+def test_several_images_in_one_prompt(model, library, prompt, name):
+    """``--slots joint``: as Transformers does with all of them in one message."""
+    shown = kit.pictures()
+    several = [[shown[0], shown[1]], [shown[2]], [shown[3], shown[4], shown[5]], [shown[1]]]
+    titles = kit.TITLES[:4]
+    texts = [f"{INSTRUCTION}\nTitle: {title}" for title in titles]
+    wanted = references(library(name), (*WAYS, "description"), texts, several)
+    given = [
+        {"image": tuple(Media(kit.encoded(one)) for one in images), "title": (title,)}
+        for images, title in zip(several, titles, strict=True)
+    ]
+    extractor = kit.load(model(name), ["image", "title"], joint=True, **settings(prompt))
+    for size, order in ((1, None), (4, [2, 0, 3, 1])):
+        found = kit.extract(extractor, given, size=size, order=order)
+        for way in WAYS:
+            assert kit.far(found[way], wanted[way]) <= 1e-4, (size, way)
+        assert found["description"] == wanted["description"]
+
+
+def test_more_images_than_wanted_are_counted(model, prompt):
+    shown = [Media(kit.encoded(one)) for one in kit.pictures()]
+    extractor = kit.load(model("qwen2vl"), ["image"], joint=True, **settings(prompt, max_images=2))
+    (all_of_them,) = extractor.prepare_many([{"image": tuple(shown)}])
+    (first_two,) = extractor.prepare_many([{"image": tuple(shown[:2])}])
+    assert (all_of_them.notes, first_two.notes) == (("images_left_out",), ())
+    found = extractor.extract([all_of_them, first_two])["last"]
+    assert np.array_equal(found[0], found[1])
+
+
+def test_several_texts_of_an_item_are_lines(model, prompt):
+    extractor = kit.load(
+        model("llama"),
+        ["title"],
+        joint=True,
+        **settings(prompt)
+        | {
+            "embeddings": ["last"],
+            "descriptions": False,
+        },
+    )
+    samples = extractor.prepare_many([{"title": ("red", "shoe")}, {"title": ("red\nshoe",)}])
+    found = extractor.extract(samples)["last"]
+    assert np.allclose(found[0], found[1], atol=1e-5)

@@ -21,7 +21,7 @@ from ducho_lvlm.processors import load_images, markers
 from ducho_lvlm.prompts import Parts, filled, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
     from ducho_hf import ModelSource
@@ -59,7 +59,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         parts: the instruction, with places for the item's texts.
         system: the system's message, or empty.
         image_first: whether the image comes before the instruction.
-        with_image: whether the image is shown.
+        with_image: whether the item's images are shown.
         ending: text put after the rendered prompt.
     """
 
@@ -98,20 +98,26 @@ class Chat:
             )
         self._template: str = template
         self._markers = markers(self._processor, self.tokenizer)
-        self._expected: dict[Question, list[str]] = {}
+        self._expected: dict[tuple[Question, int], list[str]] = {}
 
-    def render(self, question: Question, texts: Mapping[str, str]) -> str:
+    def render(self, question: Question, texts: Mapping[str, str], images: int = 1) -> str:
         """The prompt as the chat template writes it; an image is its placeholder.
+
+        Args:
+            question: what is asked.
+            texts: the item's texts.
+            images: how many images it has, where the question shows them.
 
         Raises:
             ItemError: ``marker_in_text``: a text would change the prompt's structure.
             UsageError: the template cannot take such a conversation.
         """
-        rendered = self._rendered(question, texts)
-        if question not in self._expected:
-            blank = dict.fromkeys(texts, "")
-            self._expected[question] = self._markers.findall(self._rendered(question, blank))
-        if self._markers.findall(rendered) != self._expected[question]:
+        rendered = self._rendered(question, texts, images)
+        kind = (question, images)
+        if kind not in self._expected:
+            blank = self._rendered(question, dict.fromkeys(texts, ""), images)
+            self._expected[kind] = self._markers.findall(blank)
+        if self._markers.findall(rendered) != self._expected[kind]:
             raise ItemError(
                 0, "marker_in_text", "a text of the item would change the structure of the prompt"
             )
@@ -135,12 +141,16 @@ class Chat:
                 ).rstrip("\ufffd")
         return kept, len(ids) > limit or len(text) > limit * _CHARACTERS_A_TOKEN
 
-    def encode(self, rendered: str, image: Image.Image | None) -> tuple[Arrays, Arrays]:
+    def encode(self, rendered: str, images: Sequence[Image.Image]) -> tuple[Arrays, Arrays]:
         """Tokens and pixels of a rendered prompt.
+
+        Args:
+            rendered: by ``render``.
+            images: as many as it has places for.
 
         Returns:
             What there is a number of for each token (``input_ids`` and the like), each of shape
-            (tokens,), int64; and what belongs to the image, as the processor gives it.
+            (tokens,), int64; and what belongs to the images, as the processor gives it.
 
         Raises:
             ItemError: ``processor_error``: the processor refuses the image.
@@ -149,14 +159,14 @@ class Chat:
         special = not (bos and rendered.startswith(bos))
         with self._lock:
             try:
-                if image is None:
+                if not images:
                     made = self._processor(
                         text=[rendered], add_special_tokens=special, return_tensors="pt"
                     )
                 else:
                     made = self._processor(
                         text=[rendered],
-                        images=[image],
+                        images=list(images),
                         add_special_tokens=special,
                         return_tensors="pt",
                     )
@@ -205,10 +215,7 @@ class Chat:
         answer = "answer0"
         try:
             rendered = self._apply(
-                [
-                    self._message("user", "question", image=False),
-                    self._message("assistant", answer),
-                ]
+                [self._message("user", "question"), self._message("assistant", answer)]
             )
         except Exception:  # noqa: BLE001 - a template may take no answer
             return candidates[0]
@@ -222,7 +229,7 @@ class Chat:
         places = {
             one.name: f"{{{one.name}}}" for one in question.parts if not isinstance(one, str)
         }
-        rendered = self._rendered(question, places)
+        rendered = self._rendered(question, places, 1)
         return {
             "text": shown(question.parts),
             "system": question.system,
@@ -235,14 +242,14 @@ class Chat:
         """Digest of the chat template's source."""
         return hashlib.sha256(self._template.encode()).hexdigest()
 
-    def _rendered(self, question: Question, texts: Mapping[str, str]) -> str:
+    def _rendered(self, question: Question, texts: Mapping[str, str], images: int) -> str:
         messages = []
         if question.system:
             messages.append(self._message("system", question.system))
         user = self._message(
             "user",
             filled(question.parts, texts),
-            image=question.with_image,
+            images=images if question.with_image else 0,
             image_first=question.image_first,
         )
         messages.append(user)
@@ -268,13 +275,13 @@ class Chat:
         return rendered
 
     def _message(
-        self, role: str, text: str, *, image: bool = False, image_first: bool = True
+        self, role: str, text: str, *, images: int = 0, image_first: bool = True
     ) -> dict[str, Any]:
         if self._processor is self.tokenizer:
             return {"role": role, "content": text}
         content: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
-        if image:
-            content.insert(0 if image_first else len(content), {"type": "image"})
+        shown: list[dict[str, Any]] = [{"type": "image"} for _ in range(images)]
+        content = shown + content if image_first else content + shown
         return {"role": role, "content": content}
 
     def _load(self, source: ModelSource, settings: ChatSettings) -> Any:

@@ -71,8 +71,8 @@ def checked(
     )
     cut = {name: chat.cut(text) for name, text in given.items()}
     rendered = chat.render(question, {name: text for name, (text, _) in cut.items()})
-    picture = chat.fit(_picture(image)) if with_image else None
-    tokens, _ = chat.encode(rendered, picture)
+    pictures = [chat.fit(_picture(image))] if with_image else []
+    tokens, _ = chat.encode(rendered, pictures)
     ids = tokens["input_ids"].tolist()
     token = getattr(config, "image_token_id", getattr(config, "image_token_index", None))
     yield f"model:       {source.name}"

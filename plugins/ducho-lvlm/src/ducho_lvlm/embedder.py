@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ducho_core import ResolveContext, Sample
-    from ducho_core.extractor import Column, InputValue
+    from ducho_core.extractor import Column, InputValue, JointValue
     from ducho_lvlm.options import EmbedderOptions, LvlmRunOptions
 
 _NAME = "item"
@@ -81,7 +81,11 @@ class EmbedderExtractor(Extractor):
         self._network = network
         self._precision = precision
         self._preparation = Preparation(
-            chat, {_NAME: settled.question}, image=settled.image, texts=settled.texts
+            chat,
+            {_NAME: settled.question},
+            image=settled.image,
+            texts=settled.texts,
+            most=resolved.options.max_images,
         )
         tokenizer = chat.tokenizer
         known = [tokenizer.pad_token_id, tokenizer.eos_token_id, 0]
@@ -181,7 +185,7 @@ class EmbedderExtractor(Extractor):
         chat = Chat(settled.source, settled.chat)
         return cls(resolved, chat, network, precision, prefix_cache=run_options.prefix_cache)
 
-    def prepare(self, inputs: Mapping[str, InputValue]) -> Sample:
+    def prepare(self, inputs: Mapping[str, InputValue | JointValue]) -> Sample:
         """Render the format with one item's texts and image, and tokenize it.
 
         Raises:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ducho_hf import ModelSource
 
     from ducho_core import ResolveContext, Sample
-    from ducho_core.extractor import Column, InputValue
+    from ducho_core.extractor import Column, InputValue, JointValue
     from ducho_lvlm.answering import Vectors
     from ducho_lvlm.options import LvlmRunOptions, PromptedOptions
     from ducho_lvlm.preparing import Prepared
@@ -106,6 +106,7 @@ class PromptedExtractor(Extractor):
             control=options.control,
             pool=settled.pool,
             seed=options.seed,
+            most=options.max_images,
         )
         tokenizer = chat.tokenizer
         pad = tokenizer.pad_token_id
@@ -241,7 +242,7 @@ class PromptedExtractor(Extractor):
         chat = Chat(source, settled.chat)
         return cls(resolved, chat, network, precision, prefix_cache=run_options.prefix_cache)
 
-    def prepare(self, inputs: Mapping[str, InputValue]) -> Sample:
+    def prepare(self, inputs: Mapping[str, InputValue | JointValue]) -> Sample:
         """Render the prompts with one item's texts and image, and tokenize them.
 
         Raises:

@@ -86,6 +86,10 @@ class PromptedOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fi
             ge=1024,
         ),
     ] = 401_408
+    max_images: Annotated[
+        int,
+        option(help="with --slots joint: so many of an item's images are shown, the first", ge=1),
+    ] = 8
     split_images: Annotated[
         bool | None,
         option(
@@ -149,6 +153,10 @@ class EmbedderOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fi
         int | None,
         option(help="as of lvlm/prompted; none: as the model ships", ge=1024),
     ] = None
+    max_images: Annotated[
+        int,
+        option(help="with --slots joint: so many of an item's images are shown, the first", ge=1),
+    ] = 8
     max_text_tokens: Annotated[
         int, option(help="each text of an item is cut to so many tokens", ge=1)
     ] = 2048

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from ducho_core.extractor import InputValue
+    from ducho_core.extractor import InputValue, JointValue
     from ducho_lvlm.chat import Arrays, Chat, Question
 
 PROBES = ("x", "Zebra 7, blue")
@@ -27,8 +27,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         prompts: by prompt, what there is a number of for each token.
-        pixels: what belongs to the image; empty where there is none.
-        content: digest of the item's texts and image.
+        pixels: what belongs to the images; empty where there is none.
+        content: digest of the item's texts and images.
     """
 
     prompts: dict[str, Any]
@@ -42,11 +42,12 @@ class Preparation:
     Args:
         chat: the model's processor.
         questions: by the name of the prompt.
-        image: name of the input that is the image, or None.
+        image: name of the input that is the image, or several joint ones, or None.
         texts: names of the inputs that are texts.
-        control: what the image is replaced by.
+        control: what each image is replaced by.
         pool: files that ``other_image`` draws from.
         seed: of those draws.
+        most: how many images of an item are shown.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Preparation:
         control: str = "none",
         pool: Sequence[str] = (),
         seed: int = 0,
+        most: int = 8,
     ) -> None:
         self._chat = chat
         self._questions = dict(questions)
@@ -67,31 +69,35 @@ class Preparation:
         self._control = control
         self._pool = tuple(pool)
         self._seed = seed
+        self._most = most
 
-    def prepare(self, inputs: Mapping[str, InputValue]) -> Sample:
+    def prepare(self, inputs: Mapping[str, InputValue | JointValue]) -> Sample:
         """Prepare one item.
 
         Raises:
-            ItemError: its image or its texts cannot be used.
+            ItemError: one of its images or its texts cannot be used.
         """
         notes: set[str] = set()
         texts: dict[str, str] = {}
         content = hashlib.sha256()
         for name in self._texts:
-            whole = str(inputs[name])
+            whole = "\n".join(map(str, _parts(inputs[name])))
             content.update(hashlib.sha256(whole.encode("utf-8", "surrogatepass")).digest())
             texts[name], was_cut = self._chat.cut(whole)
             if was_cut:
                 notes.add("truncated")
-        image = None
+        images: list[Image.Image] = []
         if self._image is not None:
-            media = inputs[self._image]
-            assert isinstance(media, Media)
-            content.update(hashlib.sha256(media.bytes).digest())
-            if self._control != "title_only":
-                image = self._chat.fit(self._shown(media, content.digest()))
-                notes.update(media.notes)
-        return Sample(self._sample(texts, image, content.digest()), tuple(sorted(notes)))
+            found = _parts(inputs[self._image])
+            if len(found) > self._most:
+                notes.add("images_left_out")
+            for media in found[: self._most]:
+                assert isinstance(media, Media)
+                content.update(hashlib.sha256(media.bytes).digest())
+                if self._control != "title_only":
+                    images.append(self._chat.fit(self._shown(media, content.digest())))
+                    notes.update(media.notes)
+        return Sample(self._sample(texts, images, content.digest()), tuple(sorted(notes)))
 
     def probes(self) -> list[Prepared]:
         """Two made-up items that have nothing in common but the prompts."""
@@ -99,19 +105,20 @@ class Preparation:
 
         found = []
         for text, size in zip(PROBES, _PROBE_SIZES, strict=True):
-            image = None
+            images = []
             if self._image is not None and self._control != "title_only":
-                image = Pillow.linear_gradient("L").resize(size).convert("RGB")
-            found.append(self._sample(dict.fromkeys(self._texts, text), image, text.encode()))
+                images.append(Pillow.linear_gradient("L").resize(size).convert("RGB"))
+            found.append(self._sample(dict.fromkeys(self._texts, text), images, text.encode()))
         return found
 
     def _sample(
-        self, texts: Mapping[str, str], image: Image.Image | None, content: bytes
+        self, texts: Mapping[str, str], images: Sequence[Image.Image], content: bytes
     ) -> Prepared:
         prompts: dict[str, Arrays] = {}
         pixels: Arrays = {}
         for name, question in self._questions.items():
-            tokens, pixels = self._chat.encode(self._chat.render(question, texts), image)
+            rendered = self._chat.render(question, texts, len(images))
+            tokens, pixels = self._chat.encode(rendered, images)
             if not len(tokens["input_ids"]):
                 raise ItemError(0, "no_tokens", "the tokenizer makes no token of the prompt")
             prompts[name] = tokens
@@ -124,3 +131,7 @@ class Preparation:
             return other.image()
         image = media.image()
         return controls.blank(image) if self._control == "blank_image" else image
+
+
+def _parts(value: InputValue | JointValue) -> JointValue:
+    return value if isinstance(value, tuple) else (value,)

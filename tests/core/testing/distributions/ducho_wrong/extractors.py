@@ -256,6 +256,25 @@ class LowersInMany(Right):
         return [self.prepare({"text": one["text"].upper()}) for one in inputs]
 
 
+class Joint(Right):
+    def prepare(self, inputs):
+        text = inputs["text"]
+        whole = text if isinstance(text, str) else self.joined(text)
+        return super().prepare({"text": whole})
+
+    def joined(self, texts):
+        return " ".join(texts)
+
+
+class JointChangesOne(Joint):
+    def joined(self, texts):
+        return " ".join([*texts, "end"])
+
+
+class JointTakesNone(Joint):
+    joined = None
+
+
 class RaisesAnything(Right):
     def prepare(self, inputs):
         if not inputs["text"].strip():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 _TEXTS = {
     "right": "Right",
+    "right-joint": "Joint",
+    "joint-slots": "JointChangesOne",
+    "joint-slots-none": "JointTakesNone",
     "resolve-builds-no-network": "ResolveBuilds",
     "resolve-repeats": "ResolveCounts",
     "resolved-pickles": "HoldsAFunction",

@@ -14,6 +14,7 @@ def ducho_extractors():
             name=name,
             summary=f"wrong: {name}" if name != "right" else "a right one",
             inputs=inputs,
+            joint="joint" in name,
             implementation=f"ducho_wrong.{module}:{implementation}",
             options="ducho_wrong.options:Options",
             models="ducho_wrong.models:right",
