@@ -134,6 +134,7 @@ def summary(report: Report, store: str) -> str:
             ("repeated", f"{report.repeated} computed once for all" if report.repeated else ""),
             ("failed", f"{report.failures} ({_listed(report.failed)})" if report.failed else ""),
             ("notes", _listed(report.notes)),
+            ("means", ", ".join(f"{name} {mean:.3g}" for name, mean in report.means.items())),
         ]
         lines += [f"  {word:<10}{text}" for word, text in rows if text]
         lines += [f"            {key}: {code}: {text}" for key, code, text in report.examples]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ducho_core.extraction.job import ChunkResult, Seconds
 from ducho_core.extraction.preparing import (
@@ -186,6 +187,8 @@ class Committer:
             if isinstance(values, list):
                 listed = [values[owner] for owner in owners.tolist()]
                 columns[output.name] = pa.array(listed, self._schema.field(output.name).type)
+                if output.kind == "scalar":
+                    result.scalars[output.name] = _summed(columns[output.name])
                 continue
             self._note_zeros(values, owners, result)
             stored, scale = embeddings[output.name]
@@ -263,6 +266,12 @@ class Committer:
             if len(result.examples) < _EXAMPLES:
                 key = "/".join(str(inputs.column(name)[row].as_py()) for name in self._keys)
                 result.examples.append((key, one.code, one.message))
+
+
+def _summed(scalars: pa.Array) -> tuple[int, float]:
+    """How many have a value, and their sum; a flag counts as 0 or 1."""
+    total = pc.sum(scalars.cast(pa.float64(), safe=False)).as_py()
+    return len(scalars) - scalars.null_count, total or 0.0
 
 
 def _clip(text: str) -> str:

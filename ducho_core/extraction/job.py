@@ -124,6 +124,7 @@ class ChunkResult:
         failed: failed rows by code.
         repeated: rows whose content had been computed for another row.
         notes: what prepare and the checks noted, by word.
+        scalars: of each scalar output the stored rows that have a value, and their sum.
         examples: some failures as (key, code, message).
         seconds: where the time went, by stage.
     """
@@ -139,5 +140,6 @@ class ChunkResult:
     failed: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     notes: Counter[str] = field(default_factory=Counter)
+    scalars: dict[str, tuple[int, float]] = field(default_factory=dict)
     examples: list[tuple[str, str, str]] = field(default_factory=list)
     seconds: Seconds = field(default_factory=Seconds)

@@ -22,6 +22,7 @@ class Report:
         elsewhere: of these, how many another process dealt with first.
         failed: by code.
         notes: by word.
+        scalars: of each scalar output the stored rows that have a value, and their sum.
         examples: some failures as (key, code, message).
         skipped: items that earlier runs had stored.
         failed_before, absent_before: items that earlier runs gave up on, not tried again.
@@ -43,6 +44,7 @@ class Report:
     elsewhere: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
+    scalars: dict[str, tuple[int, float]] = field(default_factory=dict)
     examples: list[tuple[str, str, str]] = field(default_factory=list)
     skipped: int = 0
     failed_before: int = 0
@@ -67,8 +69,19 @@ class Report:
         self.repeated += result.repeated
         self.failed.update(result.failed)
         self.notes.update(result.notes)
+        for name, (count, total) in result.scalars.items():
+            before = self.scalars.get(name, (0, 0.0))
+            self.scalars[name] = (before[0] + count, before[1] + total)
         room = 5 - len(self.examples)
         self.examples.extend(result.examples[: max(0, room)])
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean of each scalar output over the stored rows that have a value; of a flag, its share.
+
+        Outputs without any value are left out.
+        """
+        return {name: total / count for name, (count, total) in self.scalars.items() if count}
 
     @property
     def failures(self) -> int:
@@ -89,6 +102,7 @@ class Report:
             "elsewhere": self.elsewhere,
             "failed": dict(self.failed),
             "notes": dict(self.notes),
+            "means": {name: round(mean, 6) for name, mean in self.means.items()},
             "skipped": {
                 "stored": self.skipped,
                 "failed": self.failed_before,
