@@ -49,9 +49,18 @@ Running the same command again does what is pending. Exit codes: 0 all stored, 1
     "--pattern", help="Of a folder: how file names give keys, such as '{item_id}_{slot}'."
 )
 @click.option("--key", multiple=True, metavar="COLUMN", help="Key column; twice for reviews.")
-@click.option("--text", multiple=True, metavar="[NAME=]COLUMN|TEMPLATE", help="Where the text is.")
-@click.option("--image", metavar="COLUMN|TEMPLATE", help="Where the image's path is.")
-@click.option("--audio", metavar="COLUMN|TEMPLATE", help="Where the sound's path is.")
+@click.option(
+    "--text",
+    multiple=True,
+    metavar="[NAME=]COLUMN|TEMPLATE",
+    help="Where the text is; none leaves it out.",
+)
+@click.option(
+    "--image", metavar="COLUMN|TEMPLATE", help="Where the image's path is; none leaves it out."
+)
+@click.option(
+    "--audio", metavar="COLUMN|TEMPLATE", help="Where the sound's path is; none leaves it out."
+)
 @click.option(
     "--slots",
     type=click.Choice(["all", "first", "joint"]),

@@ -20,6 +20,9 @@ Names = tuple[str, ...]
 
 DEFAULT_STORE = "features"
 
+NOTHING = "none"
+"""What ``--image``, ``--audio`` or ``--text`` take where a column of that name is not meant."""
+
 _FLAGS = {"options": "-o", "loader_options": "-l"}
 _ELSEWHERE = {
     "source", "plugin", "key", "text", "image", "audio", "slots", "root", "null", "clean",
@@ -78,7 +81,22 @@ class ExtractionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Args:
             spec: the extractor, which says what inputs it can take.
             store: the store's folder, for messages with a command to paste.
+
+        Raises:
+            UsageError: every input that the extractor takes is left out.
         """
+        accepts = tuple(one for one in spec.inputs if one not in self._left_out)
+        if not accepts:
+            raise UsageError(f"{self.plugin}: everything that it takes is left out")
+        whole = self._binding(spec, store)
+        return whole if accepts == spec.inputs else whole.narrowed(accepts)
+
+    @property
+    def _left_out(self) -> tuple[str, ...]:
+        given = {"text": self.text, "image": (self.image,), "audio": (self.audio,)}
+        return tuple(name for name, value in given.items() if value == (NOTHING,))
+
+    def _binding(self, spec: ExtractorSpec, store: str) -> Binding:
         return Binding(
             accepts=spec.inputs,
             multiple_texts=spec.multiple_texts,
@@ -97,6 +115,9 @@ class ExtractionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         flags = ["--plugin", self.plugin]
         if store != DEFAULT_STORE:
             flags += ["--store", store]
+        # Of these the loader knows nothing.
+        for name in self._left_out:
+            flags += [f"--{name}", NOTHING]
         for field in msgspec.structs.fields(type(self)):
             value = getattr(self, field.name)
             if field.name in _ELSEWHERE or value == field.default:

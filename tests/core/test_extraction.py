@@ -530,3 +530,21 @@ def test_what_an_extractor_remarks_is_said_before_it_is_loaded(table, tmp_path, 
     monkeypatch.setattr(TextProbe, "load", loading)
     extract(table(texts(3)), "probe", store=tmp_path / "s", observer=Listener())
     assert said.count("this runs your code") == 1
+
+
+def test_a_column_that_is_called_like_an_input_can_be_left_out(tmp_path):
+    picture(tmp_path / "a.png", (1, 2, 3))
+    source = tmp_path / "items.tsv"
+    source.write_text("item_id\ttext\timage\na\tshoe\ta.png\n")
+
+    def inputs(**more):
+        (report,) = extract(source, "core/hash", store=tmp_path / "s", **more)
+        return [one["name"] for one in Store(tmp_path / "s").open(report.name).spec["inputs"]]
+
+    assert inputs() == ["image", "text"]
+    assert inputs(image="none") == ["text"]
+    assert inputs(text=("none",)) == ["image"]
+    with pytest.raises(UsageError, match=r"titel.*\n.*--image none"):
+        inputs(image="none", text=("titel",))
+    with pytest.raises(UsageError, match="everything that it takes is left out"):
+        inputs(image="none", text=("none",), audio="none")

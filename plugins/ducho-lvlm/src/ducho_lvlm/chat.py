@@ -301,7 +301,7 @@ class Chat:
             if settings.images:
                 if not hasattr(loaded, "image_processor"):
                     raise UsageError(
-                        f"the model {source.name!r} takes no images; bind texts only (--text)"
+                        f"the model {source.name!r} takes no images; leave them out (--image none)"
                     )
                 loaded.image_processor, self.preprocessing, self._own_budget = load_images(
                     source, settings

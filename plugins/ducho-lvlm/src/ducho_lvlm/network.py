@@ -56,8 +56,8 @@ def check_architecture(source: ModelSource, config: Any, *, images: bool) -> tup
         )
     if images and not sees:
         raise UsageError(
-            f"{source.name!r} ({config.model_type}) takes texts only; bind no image, or take a"
-            " vision-language model"
+            f"{source.name!r} ({config.model_type}) takes texts only; leave the image out"
+            " (--image none), or take a vision-language model"
         )
     if getattr(config, "is_encoder_decoder", False):
         raise UsageError(
