@@ -1,0 +1,1 @@
+"""Interactions, filtered and split once, and frozen."""
