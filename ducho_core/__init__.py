@@ -18,6 +18,7 @@ _EXPORTS = {
     "Chunk": "extraction.preparing",
     "ChunkResult": "extraction.job",
     "ContractError": "errors",
+    "DelimitedReader": "loaders.delimited",
     "DeviceMemoryError": "errors",
     "DuchoError": "errors",
     "Engine": "extraction.engine",
@@ -73,6 +74,7 @@ _EXPORTS = {
     "StoreError": "errors",
     "TableColumn": "loaders.reading",
     "TableLoader": "loaders.table",
+    "TableOptions": "loaders.options",
     "TableReader": "loaders.reading",
     "TransientError": "errors",
     "UsageError": "errors",
@@ -128,6 +130,8 @@ if TYPE_CHECKING:
     from ducho_core.fusion.session import fuse
     from ducho_core.hookspecs import hookimpl
     from ducho_core.loader import Loader
+    from ducho_core.loaders.delimited import DelimitedReader
+    from ducho_core.loaders.options import TableOptions
     from ducho_core.loaders.reading import TableColumn, TableReader
     from ducho_core.loaders.table import TableLoader
     from ducho_core.media import Media
@@ -151,6 +155,7 @@ __all__ = [
     "Chunk",
     "ChunkResult",
     "ContractError",
+    "DelimitedReader",
     "DeviceMemoryError",
     "DuchoError",
     "Engine",
@@ -197,6 +202,7 @@ __all__ = [
     "StoreError",
     "TableColumn",
     "TableLoader",
+    "TableOptions",
     "TableReader",
     "TransientError",
     "UsageError",
