@@ -12,16 +12,22 @@ __version__ = "3.0.0a1"
 
 _EXPORTS = {
     "Split": "splits.folder",
+    "SplitRequest": "splits.request",
     "read_split": "splits.folder",
+    "split_interactions": "splits.session",
 }
 
 if TYPE_CHECKING:
     from ducho_recsys.splits.folder import Split, read_split
+    from ducho_recsys.splits.request import SplitRequest
+    from ducho_recsys.splits.session import split_interactions
 
 __all__ = [
     "Split",
+    "SplitRequest",
     "__version__",
     "read_split",
+    "split_interactions",
 ]
 
 
