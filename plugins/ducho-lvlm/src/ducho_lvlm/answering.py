@@ -108,8 +108,7 @@ def read(
     start = len(prefix.ids) if prefix else 0
     cache = None
     if prefix is not None:
-        cache = copy.deepcopy(prefix.cache)
-        cache.batch_repeat_interleave(len(prompts))
+        cache = _spread(prefix.cache, len(prompts))
         lengths = torch.tensor([len(one["input_ids"]) for one in prompts], device=device)
         width = mask.shape[1] - start
         columns = torch.arange(width, device=device)
@@ -143,6 +142,16 @@ def read(
         last={layer: state[:, -1].float() for layer, state in states.items()},
         vectors=vectors,
     )
+
+
+def _spread(cache: Any, count: int) -> Any:
+    """The cache of one row as one of many, without copying: what is added makes new tensors."""
+    found = copy.copy(cache)
+    found.layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in found.layers:
+        layer.keys = layer.keys.expand(count, *layer.keys.shape[1:])
+        layer.values = layer.values.expand(count, *layer.values.shape[1:])
+    return found
 
 
 def answer(
