@@ -32,6 +32,11 @@ interactions and settings give the same split, in whatever order the rows are.""
     " order, or by --user 1 --item 2.  [default: header]",
 )
 @click.option("--separator", help="tab, comma, semicolon, pipe, space or one character.")
+@click.option(
+    "--quoting",
+    type=click.Choice(["auto", "minimal", "none"]),
+    help="none where quotes are ordinary characters.  [default: auto]",
+)
 @click.option("--encoding", help="Of a TSV or CSV file.  [default: utf-8]")
 @click.option(
     "--catalogue", metavar="TABLE", help="Leave out interactions with items that are not in it."

@@ -141,7 +141,7 @@ def read_interactions(sources: Sequence[Source]) -> tuple[Interactions, list[int
     lengths = []
     for source in sources:
         columns, done = source.columns, 0
-        for batch in source.reader.read(list(columns.values())):
+        for batch in source.batches():
             for codes, role in ((users, "user"), (items, "item")):
                 codes.add(_ids(source, batch, role, done))
             for role, parts in numbers.items():
@@ -169,7 +169,7 @@ def read_interactions(sources: Sequence[Source]) -> tuple[Interactions, list[int
 def read_items(source: Source) -> pa.StringArray:
     """The ids of a catalogue, each once, sorted by their bytes."""
     codes, done = Codes(), 0
-    for batch in source.reader.read([source.columns["item"]]):
+    for batch in source.batches():
         codes.add(_ids(source, batch, "item", done))
         done += batch.num_rows
     return codes.finish()[0]
@@ -186,9 +186,7 @@ def _ids(source: Source, batch: pa.RecordBatch, role: str, done: int) -> pa.Arra
     empty = pc.fill_null(pc.equal(column, ""), True)  # noqa: FBT003
     if pc.any(empty).as_py():
         row = int(np.flatnonzero(np.asarray(empty))[0])
-        raise SourceError(
-            f"{source.reader.path}, {source.reader.where(done + row)}: the {role} is empty"
-        )
+        raise SourceError(f"{source.where(done + row)}: the {role} is empty")
     return column
 
 
@@ -238,9 +236,11 @@ def _refuse(source: Source, column: pa.Array, role: str, done: int) -> None:
         one = column.slice(row, 1)
         parsed = _dates(one) if dated else _parse(one)
         if parsed is None or np.isinf(parsed[0]) or (np.isnan(parsed[0]) and one.is_valid()[0]):
+            first = not source.header and done + row == 0
+            hint = "; if the first line names the columns, leave out --no-header" if first else ""
             raise SourceError(
-                f"{source.reader.path}, {source.reader.where(done + row)}: the {role}"
-                f" {one[0].as_py()[:40]!r} is not {kind}"
+                f"{source.where(done + row)}: the {role} {one[0].as_py()[:40]!r} is not"
+                f" {kind}{hint}"
             )
 
 

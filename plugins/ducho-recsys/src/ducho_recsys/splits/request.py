@@ -44,6 +44,10 @@ class SplitRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     separator: Annotated[
         str | None, option(help="tab, comma, semicolon, pipe, space or one character")
     ] = None
+    quoting: Annotated[
+        Literal["auto", "minimal", "none"],
+        option(help="none where quotes are ordinary characters; else as in core/table"),
+    ] = "auto"
     encoding: Annotated[str, option(help="character encoding of the texts")] = "utf-8"
     catalogue: Annotated[
         str | None, option(help="a table of items: interactions with others are left out")
@@ -103,6 +107,7 @@ class SplitRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Raises:
             UsageError: one is given that it does not use, or one that it needs is not.
         """
+        self._check_bounds()
         uses = _USES[self.how]
         given = {name: getattr(self, name) for name in _OF_A_WAY}
         unused = [name for name, value in given.items() if value is not None and name not in uses]
@@ -135,6 +140,19 @@ class SplitRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             else:
                 settled.pop(f"{name}_from", None)
         return settled
+
+    def _check_bounds(self) -> None:
+        for name in ("k_core", "user_core", "item_core", "seed"):
+            value, fewest = getattr(self, name), 0 if name == "seed" else 1
+            if value is not None and value < fewest:
+                raise UsageError(f"{_flag(name)} must be at least {fewest}, not {value}")
+        for name in ("test_ratio", "validation_ratio", "cold_share"):
+            value, none = getattr(self, name), name == "validation_ratio"
+            if value is not None and not (0 < value < 1 or (none and value == 0)):
+                raise UsageError(
+                    f"{_flag(name)} must be {'at least' if none else 'more than'} 0 and less than"
+                    f" 1, not {value:g}"
+                )
 
 
 def _flag(name: str) -> str:

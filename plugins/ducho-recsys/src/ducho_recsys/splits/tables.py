@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import difflib
 import os
+import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ducho_core import DelimitedReader, SourceError, TableLoader, TableOptions, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
 
     from ducho_core import TableReader
     from ducho_recsys.splits.request import SplitRequest
@@ -37,11 +41,26 @@ class Source:
         columns: role (``user``, ``item``, ``rating``, ``timestamp``) to column; without the
             roles that it has no column for.
         remarks: what was found without being told.
+        header: whether it names its columns itself.
     """
 
     reader: TableReader
     columns: dict[str, str]
     remarks: tuple[str, ...]
+    header: bool = True
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The columns, batch by batch.
+
+        Raises:
+            SourceError: a row cannot be read.
+        """
+        with _own_flags():
+            yield from self.reader.read(list(self.columns.values()))
+
+    def where(self, row: int) -> str:
+        """How a person finds a row, counted from 0."""
+        return f"{self.reader.path}, {self.reader.where(row)}"
 
 
 def open_interactions(path: str, request: SplitRequest) -> Source:
@@ -51,7 +70,8 @@ def open_interactions(path: str, request: SplitRequest) -> Source:
         SourceError: it cannot be read.
         UsageError: there is no such column, or it cannot be told which one is meant.
     """
-    reader = _open(path, request)
+    with _own_flags():
+        reader = _open(path, request)
     names = [one.name for one in reader.columns]
     asked = {role: getattr(request, role) for role in ROLES}
     found: dict[str, str] = {}
@@ -75,7 +95,7 @@ def open_interactions(path: str, request: SplitRequest) -> Source:
             what = "column" if request.header else "position"
             raise UsageError(
                 f"{reader.name} has no column that is called like {_article(role)}; say which:"
-                f" --{role} {what.upper()}. Its columns: {_listing(names)}{reader.hint}"
+                f" --{role} {what.upper()}. Its columns: {_listing(names)}{_headless(reader)}"
             )
     twice = [role for role in found if list(found.values()).count(found[role]) > 1]
     if twice:
@@ -86,7 +106,8 @@ def open_interactions(path: str, request: SplitRequest) -> Source:
     _check_ids(reader, found)
     said = ", ".join(f"{role} {name!r}" for role, name in guessed.items())
     remarks = (*reader.remarks, *([f"{reader.name}: columns {said}"] if said else []))
-    return Source(reader, {role: found[role] for role in ROLES if role in found}, remarks)
+    columns = {role: found[role] for role in ROLES if role in found}
+    return Source(reader, columns, remarks, request.header)
 
 
 def open_items(path: str, request: SplitRequest) -> Source:
@@ -96,7 +117,8 @@ def open_items(path: str, request: SplitRequest) -> Source:
         SourceError: it cannot be read.
         UsageError: there is no such column.
     """
-    reader = _open_by_suffix(path, TableOptions())
+    with _own_flags():
+        reader = _open_by_suffix(path, TableOptions())
     names = [one.name for one in reader.columns]
     if request.catalogue_item is not None:
         name = _named(reader, names, "catalogue-item", request.catalogue_item)
@@ -109,16 +131,18 @@ def open_items(path: str, request: SplitRequest) -> Source:
 
 
 def _open(path: str, request: SplitRequest) -> TableReader:
-    if request.header:
-        options = TableOptions(separator=request.separator, encoding=request.encoding)
-        return _open_by_suffix(path, options)
-    if os.path.splitext(path)[1].lower() in (".parquet", ".jsonl", ".ndjson"):
-        raise UsageError(f"{path} names its columns itself: leave out --no-header")
-    positions = tuple(str(at + 1) for at in range(_width(path, request)))
-    return _open_by_suffix(
-        path,
-        TableOptions(separator=request.separator, encoding=request.encoding, header=positions),
+    columns: tuple[str, ...] = ()
+    if not request.header:
+        columns = tuple(str(at + 1) for at in range(_width(path, request)))
+    options = TableOptions(
+        separator=request.separator,
+        quoting=request.quoting,
+        encoding=request.encoding,
+        header=columns,
     )
+    if columns and os.path.splitext(path)[1].lower() in (".parquet", ".jsonl", ".ndjson"):
+        raise UsageError(f"{path} names its columns itself: leave out --no-header")
+    return _open_by_suffix(path, options)
 
 
 def _open_by_suffix(path: str, options: TableOptions) -> TableReader:
@@ -150,7 +174,8 @@ def _named(reader: TableReader, names: Sequence[str], role: str, name: str) -> s
     near = difflib.get_close_matches(name.casefold(), folded, 1)
     hint = f"; did you mean --{role} {folded[near[0]]}?" if near else "."
     raise UsageError(
-        f"{reader.name} has no column {name!r}{hint} Its columns: {_listing(names)}{reader.hint}"
+        f"{reader.name} has no column {name!r}{hint} Its columns:"
+        f" {_listing(names)}{_headless(reader)}"
     )
 
 
@@ -193,3 +218,19 @@ def _article(role: str) -> str:
 def _listing(names: Sequence[str]) -> str:
     shown = ", ".join(names[:30])
     return shown if len(names) <= 30 else f"{shown} and {len(names) - 30} more"
+
+
+def _headless(reader: TableReader) -> str:
+    return "; if the first line names no columns: --no-header" if reader.hint else ""
+
+
+@contextmanager
+def _own_flags() -> Iterator[None]:
+    """What readers say about options of a loader, in flags of ``ducho split``."""
+    try:
+        yield
+    except (SourceError, UsageError) as error:
+        told = re.sub(r"--loader-option '?(separator|quoting|encoding)=", r"--\1 ", str(error))
+        if told == str(error):
+            raise
+        raise type(error)(told) from error
