@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     import pyarrow as pa
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 KEY_COLUMNS = ("user_id", "item_id", "slot")
 """The key columns that exist, in the order in which they are always stored."""
+
+SUBJECTS = ("user_id", "item_id")
+"""What a key is about: one of them, or both."""
 
 Storage = Literal["inline", "path", "bytes"]
 
@@ -45,6 +48,12 @@ class InputField:
     template: str | None = None
     cleaning: tuple[str, ...] = ()
     joint: bool = False
+
+
+def is_key(columns: Sequence[str]) -> bool:
+    """Whether columns make a key: a user, an item or both, in the stored order, and a slot."""
+    ordered = [name for name in KEY_COLUMNS if name in columns]
+    return list(columns) == ordered and not set(columns).isdisjoint(SUBJECTS)
 
 
 def arrow_type(field: InputField) -> pa.DataType:

@@ -106,11 +106,14 @@ class Fuser(ABC):
         identity: what changes the numbers beside options and inputs; enters the SPEC.
         recorded: the options as they enter the SPEC, where they are not those given, such as
             without a path; None where they are.
+        takes_only: what the rows are that ``takes`` is about, in the plural and for messages,
+            such as ``train interactions of the split``; None where all rows are taken.
     """
 
     outputs: tuple[Output, ...]
     identity: Mapping[str, JSON] = MappingProxyType({})
     recorded: Any = None
+    takes_only: str | None = None
 
     @classmethod
     @abstractmethod
@@ -120,6 +123,21 @@ class Fuser(ABC):
         Raises:
             UsageError: these inputs cannot be fused so (too few, unequal lengths, other keys).
         """
+
+    def takes(self, keys: pa.RecordBatch) -> npt.NDArray[np.bool_]:  # noqa: ARG002 - the contract
+        """Say which rows are taken, by their keys alone; called where ``takes_only`` says what.
+
+        The others are as if they were not there: nothing of them enters the new rows or the
+        SPEC, so that no byte changes where one of them changes, comes or goes. The rows of a
+        group fuser are then in an order that follows from their keys.
+
+        Args:
+            keys: one ``string`` column per key column, n rows.
+
+        Returns:
+            Shape (n,).
+        """
+        raise ContractError(f"{type(self).__name__} says what it takes_only and has no takes")
 
 
 class RowFuser(Fuser):
@@ -189,7 +207,9 @@ class GroupBatch:
     Attributes:
         keys: the key of each group, one ``string`` column per kept key column, g rows.
         members: the full keys of the rows, n rows, group after group; within a group in the
-            natural order of their slots, then in the order of the set.
+            natural order of their slots, then in the order of the set. Without columns where
+            the fuser says that it ``needs_members`` not, in an order that follows from the
+            keys.
         values: the vectors of those rows, (n, dim) float32. Must not be changed in place.
         starts: where each group begins, (g + 1,), the last one is n; no group is empty.
     """
@@ -205,6 +225,10 @@ class GroupFuser(Fuser):
 
     keeps: tuple[str, ...] = ("item_id",)
     """The key columns that make the new key; rows that agree in them are a group."""
+
+    needs_members: bool = True
+    """Whether ``pool`` looks at ``members`` or at the order of a group's rows. Where it does not,
+    they are not read, which is much cheaper where the rows of a group lie far apart."""
 
     @abstractmethod
     def pool(self, batch: GroupBatch) -> Mapping[str, Vectors]:

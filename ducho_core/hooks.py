@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from ducho_core.catalogue import KEY_COLUMNS
+from ducho_core.catalogue import KEY_COLUMNS, SUBJECTS
 from ducho_core.errors import ContractError, PluginError
 from ducho_core.plugin_faults import hook_fault, import_attribute, needs_newer_core
 from ducho_core.specs import (
@@ -241,7 +241,8 @@ def _set_fault(spec: FuserSpec | ExporterSpec) -> str:
     if most is not None and not (isinstance(most, int) and most >= fewest):
         return f"most must be None or a whole number of at least {fewest}, not {most!r}"
     keys: object = getattr(spec, "keys", ("item_id",))
-    if not isinstance(keys, tuple) or "item_id" not in keys or not set(keys) <= set(KEY_COLUMNS):
+    known = isinstance(keys, tuple) and set(keys) <= set(KEY_COLUMNS)
+    if not known or set(SUBJECTS).isdisjoint(getattr(spec, "keys", SUBJECTS)):
         return f"keys must be a tuple of item_id and others of {KEY_COLUMNS}, not {keys!r}"
     return ""
 

@@ -130,6 +130,7 @@ def summary(report: FusionReport) -> str:
         ("skipped", f"{report.skipped} stored before" if report.stored and report.skipped else ""),
         ("elsewhere", f"{report.elsewhere} by another process" if report.elsewhere else ""),
         ("dropped", f"{report.dropped} not in every set" if report.dropped else ""),
+        ("left out", f"{report.untaken} that are no {report.takes_only}" * bool(report.untaken)),
         ("filled", f"{filled}, by {report.missing}" if filled else ""),
         ("failed", ", ".join(f"{count} {code}" for code, count in report.failed.items())),
         ("fit", f"{report.fit[:12]}…{', reused' * report.fit_reused}" if report.fit else ""),

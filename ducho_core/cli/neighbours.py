@@ -35,8 +35,8 @@ def neighbours(
     """The items of SET that are nearest to each KEY, by cosine.
 
     SET is a name, a slug or a prefix, with :OUTPUT where it has several embeddings. KEY is an
-    item_id; where an item has several rows, each of them is asked about. One row of them is a
-    JSON list of all its key columns.
+    item_id, or the user_id where rows are about users; where an item has several rows, each of
+    them is asked about. One row of them is a JSON list of all its key columns.
     """
     from ducho_core.store import Store
     from ducho_core.store import neighbours as nearest

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ducho_core.errors import StoreError
-from ducho_core.fusion.layouts import check_made
+from ducho_core.fusion.kinds import check_made
 from ducho_core.store.schema import embedding_array, scale_name, to_stored
 
 if TYPE_CHECKING:

@@ -25,6 +25,8 @@ class FusionReport:
         rows: keys that are fused, now or before.
         filled: for each input, rows that the policy fills in.
         dropped: keys that the policy leaves out.
+        untaken: keys that the fuser does not take.
+        takes_only: what those are that it takes, where it does not take all.
         stored: rows stored by this run.
         skipped: rows that were stored before.
         failed: rows that could not be stored, by code.
@@ -45,6 +47,8 @@ class FusionReport:
     rows: int = 0
     filled: tuple[int, ...] = ()
     dropped: int = 0
+    untaken: int = 0
+    takes_only: str | None = None
     stored: int = 0
     skipped: int = 0
     failed: Counter[str] = field(default_factory=Counter)
@@ -67,6 +71,7 @@ class FusionReport:
             "rows": self.rows,
             "filled": list(self.filled),
             "dropped": self.dropped,
+            "untaken": self.untaken,
             "stored": self.stored,
             "skipped": self.skipped,
             "failed": dict(self.failed),

@@ -23,11 +23,12 @@ from ducho_core.fusion import fitting
 from ducho_core.fusion.committing import ChunkCommitter
 from ducho_core.fusion.inputs import open_inputs
 from ducho_core.fusion.join import Join
-from ducho_core.fusion.layouts import make_layout
+from ducho_core.fusion.kinds import make_layout
 from ducho_core.fusion.planning import pending_chunks, plan_new
 from ducho_core.fusion.report import FusionReport
 from ducho_core.fusion.request import FuseRequest
 from ducho_core.fusion.settings import make_spec, sets_but_for_fit, with_fit
+from ducho_core.fusion.taking import refuse_fitted, take
 from ducho_core.options import build_options, parse_options
 from ducho_core.store import FeatureSet, Store
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ducho_core.fusion.join import Coverage
     from ducho_core.fusion.joined import JoinedRows
     from ducho_core.fusion.layouts import Layout
+    from ducho_core.fusion.taking import Taken
     from ducho_core.registry import Registry
     from ducho_core.store.writer import SetWriter
 
@@ -113,22 +115,30 @@ class Fusion:
             missing=self._request.missing,
         )
         fuser = self._found.import_implementation().open(self._options, context)
+        taken = take(fuser, join, self._found.canonical)
+        if taken is not None:
+            refuse_fitted(store, inputs, fuser, self._found.canonical)
         layout = make_layout(fuser, join, lambda: store.temporary(".rows"), self._found.canonical)
         try:
-            report = self._fuse(store, fuser, layout, coverage)
+            report = self._fuse(store, fuser, layout, coverage, taken)
         finally:
             layout.rows.close()
         report.seconds = time.perf_counter() - begun
         return report
 
     def _fuse(
-        self, store: Store, fuser: Fuser, layout: Layout, coverage: Coverage
+        self,
+        store: Store,
+        fuser: Fuser,
+        layout: Layout,
+        coverage: Coverage,
+        taken: Taken | None,
     ) -> FusionReport:
         missing = self._request.missing
         join = layout.rows.join
         fitted = isinstance(fuser, RowFuser) and fitting.needs_fit(fuser, layout.rows, missing)
         depends = fitted and self._request.fit_from is None
-        depends |= not isinstance(fuser, RowFuser)
+        depends |= not isinstance(fuser, RowFuser) or taken is not None
         depends |= missing in ("zero", "mean") and len(join.inputs) > 1
         if depends:
             join.release()  # digests of all rows take memory, too
@@ -140,6 +150,7 @@ class Fusion:
             join.inputs,
             layout.keys,
             snapshots=depends,
+            taken=taken,
         )
         pa.default_memory_pool().release_unused()
         content, reused, declared = None, False, fuser.outputs
@@ -165,7 +176,9 @@ class Fusion:
             coverage=coverage,
             dims=dims,
             rows=layout.count,
-            dropped=len(join) - join.count,
+            dropped=len(join) - join.count - (taken.left if taken else 0),
+            untaken=taken.left if taken else 0,
+            takes_only=fuser.takes_only,
             fit=None if content is None else hashlib.sha256(content).hexdigest(),
             fit_reused=reused,
         )
@@ -217,7 +230,7 @@ class Fusion:
         pending = sum(len(one.numbers) for one in pending_chunks(writer, layout))
         if not pending:
             return
-        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+        run_id = new_run_id()
         writer.write_run(run_id, "start", self._circumstances(pending))
         self._observer.extracting(report.name, pending)
         commit = ChunkCommitter(
@@ -254,6 +267,11 @@ class Fusion:
             "processors": os.cpu_count(),
             "versions": versions_behind(self._found.distribution),
         }
+
+
+def new_run_id() -> str:
+    """A name for a run; the footers of the chunks that it commits hold it."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
 
 
 def _now() -> str:

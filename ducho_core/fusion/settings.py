@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ducho_core.extraction.settings import SPEC_FORMAT
+from ducho_core.fusion.taking import provenance
 from ducho_core.options import spec_options
 from ducho_core.store import FeatureSet, layout
 from ducho_core.store.spec import canonical_json
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ducho_core.fuser import Fuser
     from ducho_core.fusion.inputs import SetInput
     from ducho_core.fusion.request import FuseRequest
+    from ducho_core.fusion.taking import Taken
     from ducho_core.specs import FuserSpec
     from ducho_core.store import Store
 
@@ -30,6 +32,7 @@ def make_spec(
     keys: Sequence[str],
     *,
     snapshots: bool,
+    taken: Taken | None = None,
 ) -> dict[str, JSON]:
     """The SPEC without the fit's digest.
 
@@ -41,15 +44,20 @@ def make_spec(
         inputs: what is fused.
         keys: key columns of the new set.
         snapshots: whether a row depends on which other rows there are.
+        taken: which rows the fuser takes, where it does not take all.
     """
     catalogues = [one.features.spec["catalogue"] for one in inputs]
     several = len(inputs) > 1
     texts = found.spec.takes == "text"
     labels = [one.made_by for one in inputs]
     digests: dict[str, str] = {}
-    for one in inputs if snapshots else ():
+    for at, one in enumerate(inputs if snapshots else ()):
         if one.features.fingerprint not in digests:
-            digests[one.features.fingerprint] = one.features.snapshot_digest()
+            rows = () if taken is None else (taken.rows[at],)
+            digests[one.features.fingerprint] = one.features.snapshot_digest(*rows)
+    catalogue: dict[str, JSON] = {"name": catalogues[0]["name"]}
+    if taken is None:
+        catalogue["revision"] = max(int(one.get("revision", 0)) for one in catalogues)
     return {
         "format": SPEC_FORMAT,
         "fuser": {
@@ -74,19 +82,12 @@ def make_spec(
         "inputs": [],
         "precision": {},
         "stored_dtype": request.dtype,
-        "catalogue": {
-            "name": catalogues[0]["name"],
-            "revision": max(int(one.get("revision", 0)) for one in catalogues),
-        },
+        "catalogue": catalogue,
         "variant": request.variant,
         "derived": {
             "missing": request.missing if several else "error",
             "inputs": [
-                {
-                    "fingerprint": one.features.fingerprint,
-                    "output": one.output,
-                    "snapshot": digests.get(one.features.fingerprint),
-                }
+                provenance(one, digests.get(one.features.fingerprint), whole=taken is None)
                 for one in inputs
             ],
             "fit": None,

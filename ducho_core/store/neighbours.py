@@ -87,7 +87,7 @@ def neighbours(
 
 
 def rows_of_item(features: FeatureSet, item_id: str) -> list[Parts]:
-    """All keys with this item_id, in the set's order.
+    """All keys with this item_id, or of a set about users this user_id, in the set's order.
 
     Raises:
         SetNotFoundError: there is none; the message proposes similar ones.
@@ -96,7 +96,8 @@ def rows_of_item(features: FeatureSet, item_id: str) -> list[Parts]:
     if not is_text(item_id):
         raise SetNotFoundError(f"{features.name} has no row for {item_id!r}: it is no valid text")
     for batch in features.batches(features.keys):
-        rows = batch.filter(pc.equal(batch["item_id"], pa.scalar(item_id, pa.string())))
+        column = batch[_subject(features)]
+        rows = batch.filter(pc.equal(column, pa.scalar(item_id, pa.string())))
         found.extend(zip(*(rows[name].to_pylist() for name in features.keys), strict=True))
     if not found:
         raise unknown_key(features, item_id)
@@ -104,11 +105,12 @@ def rows_of_item(features: FeatureSet, item_id: str) -> list[Parts]:
 
 
 def unknown_key(features: FeatureSet, item_id: str) -> SetNotFoundError:
-    """The error for an item that has no row, with similar ones that have."""
+    """The error for an item, or a user, that has no row, with similar ones that have."""
     similar = _similar(features, item_id)
     hint = f" Did you mean {' or '.join(map(repr, similar))}?" if similar else ""
     failed = features.failures()
-    reasons = failed.filter(pc.equal(failed["item_id"], pa.scalar(item_id, pa.string())))
+    column = failed[_subject(features)]
+    reasons = failed.filter(pc.equal(column, pa.scalar(item_id, pa.string())))
     if reasons.num_rows:
         why = reasons.slice(0, 1).to_pylist()[0]
         return SetNotFoundError(
@@ -117,16 +119,21 @@ def unknown_key(features: FeatureSet, item_id: str) -> SetNotFoundError:
         )
     if len(features.keys) > 1:
         row = json.dumps([f"<{name}>" for name in features.keys], ensure_ascii=False)
-        hint += f" KEY is an item_id, or a whole key as a JSON list: '{row}'."
+        hint += f" KEY is one {_subject(features)}, or a whole key as a JSON list: '{row}'."
     return SetNotFoundError(f"{features.name} has no row for {item_id!r}.{hint}")
+
+
+def _subject(features: FeatureSet) -> str:
+    """The key column that a set is looked up by: the item's, or else the user's."""
+    return "item_id" if "item_id" in features.keys else "user_id"
 
 
 def _similar(features: FeatureSet, item_id: str) -> list[str]:
     compared: list[str] = []
     if not item_id:
         return compared
-    for batch in features.batches(["item_id"]):
-        column = batch["item_id"]
+    for batch in features.batches([_subject(features)]):
+        column = batch.column(0)
         same = column.filter(pc.match_substring(column, item_id, ignore_case=True))
         if len(same):
             return list(dict.fromkeys(same.slice(0, 20).to_pylist()))[:3]

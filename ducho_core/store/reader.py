@@ -127,7 +127,8 @@ class FeatureSet:
         """Vectors of given keys, in the order given. Memory is bounded by the result.
 
         Args:
-            keys: item_id strings, or tuples in column order where there are more key columns.
+            keys: item_id strings (of a set about users user_id), or tuples in column order
+                where there are more key columns.
             output: which embedding, where there are several.
 
         Returns:
@@ -174,10 +175,13 @@ class FeatureSet:
         table = current_failures(self.path, self.keys, self.chunks)
         return table if kind is None else table.filter(pc.equal(table["status"], kind))
 
-    def snapshot_digest(self) -> str:
+    def snapshot_digest(self, rows: npt.NDArray[np.bool_] | None = None) -> str:
         """Sha256 over the sorted (key, row digest), in hex: the same rows, the same digest.
 
         It does not depend on chunks or order. Needs memory for all keys and 32 bytes a row.
+
+        Args:
+            rows: which rows it is about, (n,) in the order of ``batches``; all by default.
         """
         # The keys are sorted before the digests are there, since both take memory a row.
         columns = self._key_columns()
@@ -187,13 +191,13 @@ class FeatureSet:
         digests = np.empty((len(self), 32), np.uint8)
         at = 0
         for batch in self.batches():
-            rows = b"".join(row_digests(pa.Table.from_batches([batch])).to_pylist())
-            digests[at : at + batch.num_rows] = np.frombuffer(rows, np.uint8).reshape(-1, 32)
+            joined = b"".join(row_digests(pa.Table.from_batches([batch])).to_pylist())
+            digests[at : at + batch.num_rows] = np.frombuffer(joined, np.uint8).reshape(-1, 32)
             at += batch.num_rows
         columns["row_sha256"] = pa.FixedSizeBinaryArray.from_buffers(
             pa.binary(32), len(digests), [None, pa.py_buffer(digests)]
         )
-        return sorted_sha256(columns, order)
+        return sorted_sha256(columns, order if rows is None else order[rows[order]])
 
     def _key_columns(self) -> dict[str, pa.Array]:
         batches = list(self.batches(self.keys))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ducho_core.catalogue import KEY_COLUMNS
+from ducho_core.catalogue import SUBJECTS, is_key
 from ducho_core.errors import StoreError
 from ducho_core.store.layout import check_name
 
@@ -90,7 +90,7 @@ def inputs_name(spec: Mapping[str, Any]) -> str:
     """Name of the folder above it: the modalities that its rows require.
 
     ``image``, ``text``, ``image-text``, …; ``fused`` for a set without inputs of its own; with
-    ``-interactions`` where rows are about a user and an item.
+    ``-interactions`` where rows are about a user and an item, ``-users`` where about a user.
     """
     required: set[str] = set()
     for output in spec["outputs"]:
@@ -99,7 +99,10 @@ def inputs_name(spec: Mapping[str, Any]) -> str:
         str(one["modality"]) for one in spec["inputs"] if not required or one["name"] in required
     }
     name = "-".join(sorted(modalities)) or "fused"
-    return f"{name}-interactions" if "user_id" in spec["keys"] else name
+    about = [one for one in SUBJECTS if one in spec["keys"]]
+    if about == ["item_id"]:
+        return name
+    return f"{name}-interactions" if len(about) > 1 else f"{name}-users"
 
 
 def check_spec(spec: Mapping[str, Any]) -> None:
@@ -114,9 +117,10 @@ def check_spec(spec: Mapping[str, Any]) -> None:
     if missing:
         raise StoreError(f"a SPEC lacks the fields {', '.join(missing)}")
     keys = list(spec["keys"])
-    if "item_id" not in keys or keys != [name for name in KEY_COLUMNS if name in keys]:
+    if not is_key(keys):
         raise StoreError(
-            f"a SPEC has the key columns {keys}; allowed are [user_id,] item_id [, slot]"
+            f"a SPEC has the key columns {keys}; allowed are user_id, item_id or both, in this"
+            " order, and then slot"
         )
     if spec["stored_dtype"] not in STORED_DTYPES:
         raise StoreError(

@@ -129,6 +129,8 @@ def test_the_folder_tells_catalogue_inputs_model_and_fingerprint(tmp_path):
         (["text", "image"], [], ["item_id", "slot"], "image-text"),
         (["text", "image"], ["text"], ["item_id"], "text"),
         (["text"], [], ["user_id", "item_id"], "text-interactions"),
+        (["text"], [], ["user_id"], "text-users"),
+        ([], [], ["user_id", "slot"], "fused-users"),
         (["text", "image", "audio"], [], ["item_id"], "audio-image-text"),
     ],
 )
@@ -143,7 +145,9 @@ def test_the_inputs_folder_names_what_rows_require(inputs, requires, keys, name)
     "change",
     [
         {"keys": ["slot", "item_id"]},
-        {"keys": ["user_id"]},
+        {"keys": ["slot"]},
+        {"keys": []},
+        {"keys": ["item_id", "user_id"]},
         {"stored_dtype": "float64"},
         {"outputs": []},
         {"outputs": [{**CAPTION, "name": "item_id"}]},
