@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
     from typing import BinaryIO
 
     import numpy as np
@@ -120,6 +121,21 @@ class ExportFolder(Protocol):
 
         Raises:
             ContractError: it is no such name, or was created before.
+        """
+
+    def tree(self, name: str) -> AbstractContextManager[Path]:
+        """A new, empty folder for a library that lays out its files by itself.
+
+        At the end of the context all that lies in it becomes part of the export, so the library
+        must have closed its files by then. Until the export is in place the folder has another
+        name, which must not get into the files.
+
+        Args:
+            name: as for ``open``; nothing else can be written below it.
+
+        Raises:
+            ContractError: it is no such name, is there already, or something in it is neither
+                a file nor a folder.
         """
 
     def item_files(self, parts: Sequence[str], suffix: str, rows: ExportRows) -> ItemFiles:

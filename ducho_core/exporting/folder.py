@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from ducho_core.errors import ContractError, UsageError
 from ducho_core.exporting.names import Names, part_name
+from ducho_core.exporting.trees import files_of
 from ducho_core.store.atomic import explain, sync_folder
 from ducho_core.store.layout import is_store
 
@@ -49,6 +50,7 @@ class Folder:
         check_target(out, overwrite=overwrite)
         self._files: list[str] = []
         self._items: list[_Items] = []
+        self._trees: dict[str, list[str]] = {}
         self._map: IO[str] | None = None
         self._writer: Any = None
         try:
@@ -61,15 +63,7 @@ class Folder:
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
         """See ``ducho_core.ExportFolder.open``."""
-        parts = name.split("/")
-        if not all(_PART.fullmatch(part) for part in parts) or name in (REPORT, IDS):
-            raise ContractError(
-                f"{name!r} cannot be a file of an export: parts of letters, digits, '.', '_' and"
-                f" '-' joined by '/', not {REPORT} or {IDS}"
-            )
-        if name in self._files:
-            raise ContractError(f"the file {name} is written twice")
-        path = self._staging.joinpath(*parts)
+        path = self._place(name, "file")
         self._files.append(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +71,20 @@ class Folder:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+        except OSError as error:
+            raise explain(error, self.out / name, 0) from error
+
+    @contextmanager
+    def tree(self, name: str) -> Iterator[Path]:
+        """See ``ducho_core.ExportFolder.tree``."""
+        path = self._place(name, "folder")
+        if path.exists():
+            raise ContractError(f"the folder {name} is there already")
+        self._trees[name] = []
+        try:
+            path.mkdir(parents=True)
+            yield path
+            self._trees[name] = files_of(path, name)
         except OSError as error:
             raise explain(error, self.out / name, 0) from error
 
@@ -89,6 +97,7 @@ class Folder:
             raise UsageError(f"two sets would be written to the same folder, {where}")
         if where in (REPORT, IDS):
             raise UsageError(f"a folder of an export cannot be called {where}")
+        self._keep_out_of_trees(where)
         try:
             (self._staging / where).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -111,10 +120,12 @@ class Folder:
         if self._map is not None:
             self._map.close()
         files = sorted([*self._files, *([IDS] if self._map is not None else []), REPORT])
+        inside = sorted(f"{name}/{one}" for name, found in self._trees.items() for one in found)
         items = [
             {"folder": one.where, "suffix": one.suffix, "files": one.count} for one in self._items
         ]
-        content = {"format": FORMAT, "version": 1, **report, "files": files, "item_files": items}
+        content = {"format": FORMAT, "version": 1, **report, "files": files + inside}
+        content["item_files"] = items
         text = json.dumps(content, ensure_ascii=False, indent=1)
         try:
             (self._staging / REPORT).write_text(text + "\n", "utf-8", "backslashreplace")
@@ -122,7 +133,8 @@ class Folder:
         except OSError as error:
             raise explain(error, self.out, 0) from error
         listed = [f"{one.where}/ ({one.count} {one.suffix} files)" for one in self._items]
-        return files + listed
+        trees = [f"{name}/ ({len(found)} files)" for name, found in self._trees.items()]
+        return files + listed + trees
 
     def abandon(self) -> None:
         """Remove what was written; the target is as it was."""
@@ -148,6 +160,23 @@ class Folder:
     def staging(self) -> Path:
         """Where it lies until it is in place."""
         return self._staging
+
+    def _place(self, name: str, what: str) -> Path:
+        parts = name.split("/")
+        if not all(_PART.fullmatch(part) for part in parts) or name in (REPORT, IDS):
+            raise ContractError(
+                f"{name!r} cannot be a {what} of an export: parts of letters, digits, '.', '_' and"
+                f" '-' joined by '/', not {REPORT} or {IDS}"
+            )
+        if name in self._files:
+            raise ContractError(f"the file {name} is written twice")
+        self._keep_out_of_trees(name)
+        return self._staging.joinpath(*parts)
+
+    def _keep_out_of_trees(self, name: str) -> None:
+        for tree in self._trees:
+            if f"{name}/".startswith(f"{tree}/"):
+                raise ContractError(f"{name} would lie in {tree}, which is another library's")
 
     def _swap(self) -> None:
         old = self.out.parent / f".ducho-replaced-{uuid.uuid4().hex}"

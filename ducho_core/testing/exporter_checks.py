@@ -83,7 +83,7 @@ def ids_stay_inside(case: ExporterCase) -> None:
         expect(
             not outside,
             f"beside the folder of the export it wrote {', '.join(outside)}: make files with"
-            " folder.open and folder.item_files alone",
+            " folder.open, folder.item_files and folder.tree alone",
         )
 
 

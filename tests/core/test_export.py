@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 
 import numpy as np
@@ -414,6 +415,69 @@ def test_an_exporter_cannot_leave_the_folder(store, tmp_path, name):
     with pytest.raises(ContractError, match="cannot be a file of an export"):
         export("one", "odd", tmp_path / "out", store=store, registry=OneExporter(write_file(name)))
     assert tree(tmp_path) == before
+
+
+def write_tree(name, fill=lambda path: None, after=lambda folder: None):
+    def action(rows, folder):
+        with folder.tree(name) as path:
+            (path / "inner").mkdir()
+            (path / "inner" / ".lock").write_bytes(b"x")
+            (path / "data").write_bytes(b"y")
+            fill(path)
+        after(folder)
+        return ExportNotes()
+
+    return action
+
+
+def test_a_library_may_fill_a_folder_of_its_own(store, tmp_path):
+    put_set(store, "one", KEYS, vectors_for(KEYS, 4))
+    out = tmp_path / "out"
+    report = export("one", "odd", out, store=store, registry=OneExporter(write_tree("a/db")))
+    assert {"a/db/data": b"y", "a/db/inner/.lock": b"x"}.items() <= tree(out).items()
+    told = json.loads((out / "export.json").read_bytes())
+    assert {"a/db/data", "a/db/inner/.lock"} <= set(told["files"])
+    assert "a/db/ (2 files)" in report.files
+    export("one", "npy", out, store=store)
+    assert not (out / "a").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/x", "a/../x", ".x", "a//b", "", "a\0", "export.json", "ids.tsv", "a\n"]
+)
+def test_a_librarys_folder_lies_in_the_export(store, tmp_path, name):
+    put_set(store, "one", KEYS, vectors_for(KEYS, 4))
+    before = tree(tmp_path)
+    with pytest.raises(ContractError, match="cannot be a folder of an export"):
+        export("one", "odd", tmp_path / "out", store=store, registry=OneExporter(write_tree(name)))
+    assert tree(tmp_path) == before
+
+
+def test_what_a_librarys_folder_must_not_hold_or_share(store, tmp_path):
+    put_set(store, "one", KEYS, vectors_for(KEYS, 4))
+    cases = [
+        ("x is a link", write_tree("a", lambda path: (path / "x").symlink_to(tmp_path / "s"))),
+        ("no ordinary file", write_tree("a", lambda path: os.mkfifo(path / "x"))),
+        ("would lie in a", write_tree("a", after=lambda one: write_file("a/b")(None, one))),
+        ("would lie in a", write_tree("a", after=lambda one: write_tree("a")(None, one))),
+        ("there already", write_tree("a/b", after=lambda one: write_tree("a")(None, one))),
+    ]
+    before = tree(tmp_path)
+    for says, action in cases:
+        with pytest.raises(ContractError, match=says):
+            export("one", "odd", tmp_path / "out", store=store, registry=OneExporter(action))
+        assert tree(tmp_path) == before
+
+
+def test_what_is_added_to_a_librarys_folder_is_kept(store, tmp_path):
+    put_set(store, "one", KEYS, vectors_for(KEYS, 4))
+    out, registry = tmp_path / "out", OneExporter(write_tree("db"))
+    export("one", "odd", out, store=store, registry=registry)
+    export("one", "odd", out, store=store, registry=registry)
+    (out / "db" / "mine").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"added \(db/mine\)"):
+        export("one", "odd", out, store=store, registry=registry)
+    assert (out / "db" / "mine").read_bytes() == b"mine"
 
 
 def test_an_exporter_that_fails_changes_nothing(store, tmp_path):
