@@ -57,6 +57,12 @@ def test_the_documentation_examples_run(shop: Path) -> None:
     run_all([DOCS / f"{name}.md" for name in names], shop)
 
 
+def test_the_examples_about_splits_run(shop: Path) -> None:
+    if importlib.util.find_spec("ducho_recsys") is None:
+        pytest.skip("ducho-recsys is not installed")
+    run_all([DOCS / "split.md"], shop)
+
+
 def test_the_examples_of_ducho_2_run(shop: Path) -> None:
     if importlib.util.find_spec("ducho_torchvision") is None:
         pytest.skip("ducho-torchvision is not installed")
@@ -74,7 +80,8 @@ def test_the_examples_about_plugins_run(
 def test_every_page_with_examples_is_run() -> None:
     with_examples = {page for page in PAGES if examples(page)} - set(PLUGIN_PAGES)
     assert {page.name for page in with_examples} == {
-        *("README.md", "extract.md", "store.md", "fuse.md", "export.md", "recipes.md", "ducho2.md")
+        *("README.md", "extract.md", "store.md", "fuse.md", "split.md", "export.md"),
+        *("recipes.md", "ducho2.md"),
     }
 
 

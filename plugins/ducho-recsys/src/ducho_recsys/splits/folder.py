@@ -10,7 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ducho_core import DuchoError, UsageError, file_digest
@@ -18,6 +20,8 @@ from ducho_recsys.splits.content import canonical_sha256, content_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy.typing as npt
 
 FORMAT = "ducho-split"
 VERSION = 1
@@ -93,6 +97,23 @@ class Split:
     def test(self) -> pa.Table:
         """Like ``train``."""
         return self._read("test")
+
+    def pairs(self, part: str) -> npt.NDArray[np.int64]:
+        """The interactions of a part as numbers, in its order; read block by block.
+
+        Args:
+            part: ``train``, ``validation`` or ``test``.
+
+        Returns:
+            Number of the user x number of items + number of the item, (n,).
+        """
+        found = [np.empty(0, np.int64)]
+        with pq.ParquetFile(self.path / f"{part}.parquet") as file:
+            for batch in file.iter_batches(2**18, columns=["user_id", "item_id"]):
+                users = pc.index_in(batch["user_id"], value_set=self.users)
+                items = pc.index_in(batch["item_id"], value_set=self.items)
+                found.append(np.asarray(users, np.int64) * len(self.items) + np.asarray(items))
+        return np.concatenate(found)
 
     @cached_property
     def _items(self) -> pa.Table:
