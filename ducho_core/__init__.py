@@ -78,6 +78,7 @@ _EXPORTS = {
     "TableReader": "loaders.reading",
     "TransientError": "errors",
     "UsageError": "errors",
+    "write_ids": "exporters.ids",
 }
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
         ExportRows,
         ItemFiles,
     )
+    from ducho_core.exporters.ids import write_ids
     from ducho_core.extraction.engine import Engine, LocalEngine
     from ducho_core.extraction.job import ChunkResult, Job
     from ducho_core.extraction.preparing import Chunk
@@ -216,6 +218,7 @@ __all__ = [
     "hookimpl",
     "option",
     "parse_options",
+    "write_ids",
 ]
 
 

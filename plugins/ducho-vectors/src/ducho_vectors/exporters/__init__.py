@@ -1,0 +1,1 @@
+"""One exporter a module; each needs a library of its own."""
