@@ -62,6 +62,7 @@ _EXPORTS = {
     "Output": "extractor",
     "parse_options": "options",
     "PluginLoadError": "errors",
+    "RecipeStep": "recipe_steps",
     "Registry": "registry",
     "RelabelFuser": "fuser",
     "ResolveContext": "extractor",
@@ -70,6 +71,7 @@ _EXPORTS = {
     "RunOptions": "extractor",
     "Sample": "extractor",
     "SourceError": "errors",
+    "StepReport": "recipe_steps",
     "Store": "store",
     "StoreError": "errors",
     "TableColumn": "loaders.reading",
@@ -138,6 +140,7 @@ if TYPE_CHECKING:
     from ducho_core.loaders.table import TableLoader
     from ducho_core.media import Media
     from ducho_core.options import build_options, option, parse_options
+    from ducho_core.recipe_steps import RecipeStep, StepReport
     from ducho_core.registry import Registry
     from ducho_core.specs import (
         API_VERSION,
@@ -192,6 +195,7 @@ __all__ = [
     "OptionError",
     "Output",
     "PluginLoadError",
+    "RecipeStep",
     "Registry",
     "RelabelFuser",
     "ResolveContext",
@@ -200,6 +204,7 @@ __all__ = [
     "RunOptions",
     "Sample",
     "SourceError",
+    "StepReport",
     "Store",
     "StoreError",
     "TableColumn",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PLUGIN_GROUP = "ducho"
 COMMAND_GROUP = "ducho.commands"
+STEP_GROUP = "ducho.steps"
 
 _VALUE = re.compile(
     r"(?P<module>[A-Za-z_][\w.]*)\s*(:\s*(?P<attribute>[A-Za-z_][\w.]*))?\s*(\[.*)?"

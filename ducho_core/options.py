@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -65,6 +66,7 @@ def option(
     max_length: int | None = None,
     since: str | None = None,
     inputs: Sequence[str] = (),
+    path: bool = False,
 ) -> msgspec.Meta:
     """Describe one field of an options Struct: ``Annotated[T, option(help="...")]``.
 
@@ -82,6 +84,8 @@ def option(
             every name are ``text``), where it is not about all: it is left out of the SPECs of
             sets that require none of them. For extractors whose outputs require different
             inputs.
+        path: whether it is a path: relative to the folder of a recipe that gives it, for
+            fusers and exporters; what is recorded of it is its last part alone.
     """
     rules = {
         "ge": ge,
@@ -92,6 +96,7 @@ def option(
         "max_length": max_length,
         "since": since,
         "inputs": tuple(inputs) or None,
+        "path": path or None,
     }
     given = {name: value for name, value in rules.items() if value is not None}
     return msgspec.Meta(description=help, extra={EXTRA: given})
@@ -210,6 +215,19 @@ def spec_options(
     return _spec_tree(msgspec.convert(builtins(options), type(options)), requires)
 
 
+def place_paths(options: S | None, folder: str | None) -> S | None:
+    """The options with those that are paths taken to be relative to a folder."""
+    if options is None or folder is None:
+        return options
+    placed = {
+        one.name: os.path.join(folder, value)
+        for one in msgspec.structs.fields(type(options))
+        if annotation(one.type)[1].get("path")
+        and isinstance(value := getattr(options, one.name), str)
+    }
+    return msgspec.structs.replace(options, **placed) if placed else options
+
+
 def restore_options(options_type: type[S], mapping: Mapping[str, Any]) -> S:
     """The options that ``spec_options`` made a mapping from; texts are taken verbatim.
 
@@ -320,6 +338,8 @@ def _spec_tree(options: msgspec.Struct, requires: Collection[str] | None) -> dic
         about = rules.get("inputs")
         if about and requires is not None and not set(about) & set(requires):
             continue
+        if rules.get("path") and isinstance(plain, str):
+            plain = os.path.basename(os.path.normpath(plain))
         nested = isinstance(value, msgspec.Struct)
         tree[one.name] = _spec_tree(value, requires) if nested else plain
     return tree

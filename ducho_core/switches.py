@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ducho_core.distributions import PLUGIN_GROUP, claims
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,3 +33,17 @@ def switched_off(name: str, env: Mapping[str, str], *, no_plugins: bool = False)
     if only and name not in only:
         return f"DUCHO_PLUGINS={env['DUCHO_PLUGINS']}"
     return "--no-plugins" if no_plugins else None
+
+
+def switched_off_distributions(env: Mapping[str, str]) -> set[str]:
+    """Distributions whose plugins the user has all switched off; what else they add goes, too."""
+    if not any(env.get(name) for name in VARIABLES):
+        return set()
+    plugins: dict[str, list[str]] = {}
+    for claim in claims(PLUGIN_GROUP):
+        plugins.setdefault(claim.distribution, []).append(claim.name)
+    return {
+        distribution
+        for distribution, names in plugins.items()
+        if all(switched_off(name, env) for name in names)
+    }

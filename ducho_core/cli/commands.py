@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ducho_core.distributions import COMMAND_GROUP, PLUGIN_GROUP, claims
-from ducho_core.switches import VARIABLES, switched_off
+from ducho_core.distributions import COMMAND_GROUP, claims
+from ducho_core.switches import switched_off_distributions
 
 if TYPE_CHECKING:
     from ducho_core.distributions import Claim
@@ -42,9 +42,9 @@ def third_party(*, no_plugins: bool) -> dict[str, list[Claim]]:
     for claim in claims(COMMAND_GROUP):
         if claim.name not in BUILT_IN:
             found.setdefault(claim.name, []).append(claim)
-    if not found or not any(os.environ.get(name) for name in VARIABLES):
+    off = switched_off_distributions(os.environ) if found else set()
+    if not off:
         return found
-    off = _switched_off()
     kept = {
         name: [one for one in several if one.distribution not in off]
         for name, several in found.items()
@@ -94,14 +94,3 @@ def import_third_party(name: str, several: list[Claim]) -> click.Command:
     if not isinstance(command, click.Command):
         raise ContractError(f"{what} ({claim.origin}) is broken: {target} is no click command")
     return command
-
-
-def _switched_off() -> set[str]:
-    plugins: dict[str, list[str]] = {}
-    for claim in claims(PLUGIN_GROUP):
-        plugins.setdefault(claim.distribution, []).append(claim.name)
-    return {
-        distribution
-        for distribution, names in plugins.items()
-        if all(switched_off(name, os.environ) for name in names)
-    }

@@ -98,7 +98,9 @@ def fuse(
     context.exit(code)
 
 
-def carry_out(request: FuseRequest, registry: Registry, store: str) -> tuple[int, FusionReport]:
+def carry_out(
+    request: FuseRequest, registry: Registry, store: str, folder: str | None = None
+) -> tuple[int, FusionReport]:
     """Carry out a fusion; returns the exit code and what was done."""
     from ducho_core.cli.running import TerminalObserver
     from ducho_core.extraction.interrupt import interruptible
@@ -106,7 +108,9 @@ def carry_out(request: FuseRequest, registry: Registry, store: str) -> tuple[int
 
     observer = TerminalObserver()
     with interruptible(observer.say) as interruption:
-        fusion = Fusion(request, registry, store, observer=observer, stop=interruption.event)
+        fusion = Fusion(
+            request, registry, store, observer=observer, stop=interruption.event, folder=folder
+        )
         report = fusion.run()
     if interruption.signal:
         return interruption.exit_code, report

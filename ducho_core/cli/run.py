@@ -82,7 +82,8 @@ def run(
         )
         context.exit(code)
     _refuse(overrides, context)
-    parsed = read_recipe(recipe)
+    no_plugins = bool(context.find_root().params.get("no_plugins"))
+    parsed = read_recipe(recipe, no_plugins=no_plugins)
     code = carry_out_steps(
         parsed,
         get_registry(context),

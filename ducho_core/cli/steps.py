@@ -25,7 +25,7 @@ def carry_out_steps(
     allow_failures: bool,
     as_json: bool,
 ) -> int:
-    """Extract, then fuse, then export, and print what each did.
+    """Do what plugins add, extract, fuse, export, in this order, and print what each did.
 
     All steps are checked before the first one begins. Where an extraction was interrupted or
     left chunks pending, nothing is fused or exported; new failures do not stop it, since the
@@ -35,10 +35,10 @@ def carry_out_steps(
         The exit code of the first step that did not do all, else 0.
     """
     for fusion in recipe.fusions:
-        Fusion(fusion, registry, store)
+        Fusion(fusion, registry, store, folder=recipe.folder)
     for export in recipe.exports:
-        Export(export, registry, store)
-    results: list[dict[str, Any]] = []
+        Export(export, registry, store, folder=recipe.folder)
+    results = _added(recipe, dry_run=dry_run, as_json=as_json)
     code = 0
     if recipe.extractions:
         code, reports = extract_all(
@@ -70,6 +70,23 @@ def carry_out_steps(
     return code
 
 
+def _added(recipe: Recipe, *, dry_run: bool, as_json: bool) -> list[dict[str, Any]]:
+    """Carry out what distributions add to recipes; returns the records."""
+    for step in recipe.steps:
+        step.check()
+    results = []
+    for step in recipe.steps:
+        if dry_run:
+            if not as_json:
+                emit(step.plan())
+            continue
+        report = step.run()
+        results.append(dict(report.record))
+        if not as_json:
+            emit(report.text)
+    return results
+
+
 def _derive(
     recipe: Recipe,
     registry: Registry,
@@ -81,7 +98,7 @@ def _derive(
     as_json: bool,
 ) -> int:
     for fusion in recipe.fusions:
-        ended, fused = fusing.carry_out(fusion, registry, store)
+        ended, fused = fusing.carry_out(fusion, registry, store, recipe.folder)
         results.append(fused.as_dict())
         if not as_json:
             emit(fusing.summary(fused))
@@ -90,7 +107,9 @@ def _derive(
         if fused.interrupted:
             return ended
     for export in recipe.exports:
-        written = Export(export, registry, store, observer=TerminalObserver()).run()
+        written = Export(
+            export, registry, store, observer=TerminalObserver(), folder=recipe.folder
+        ).run()
         results.append(written.as_dict())
         if not as_json:
             emit(exporting.summary(written))

@@ -20,7 +20,7 @@ from ducho_core.fusion.fitting import take_means
 from ducho_core.fusion.inputs import open_inputs
 from ducho_core.fusion.join import Join
 from ducho_core.fusion.joined import JoinedRows
-from ducho_core.options import build_options, parse_options, spec_options
+from ducho_core.options import build_options, parse_options, place_paths, spec_options
 from ducho_core.store import Store
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Export:
         registry: where exporters come from.
         store: the store's folder.
         observer: told how it goes on.
+        folder: what options that are paths are relative to; the working folder if None.
 
     Raises:
         DuchoError: the request cannot be carried out, whatever the store holds.
@@ -55,11 +56,12 @@ class Export:
         store: str | os.PathLike[str],
         *,
         observer: Observer | None = None,
+        folder: str | None = None,
     ) -> None:
         self._request = request
         self._found = registry.exporter(request.to)
         self._spec: ExporterSpec = self._found.spec
-        self._options = self._parse_options()
+        self._options = place_paths(self._parse_options(), folder)
         self._observer = observer or Silent()
         self._store_path = store
         if self._spec.separate and request.missing in ("zero", "mean"):

@@ -29,7 +29,7 @@ from ducho_core.fusion.report import FusionReport
 from ducho_core.fusion.request import FuseRequest
 from ducho_core.fusion.settings import make_spec, sets_but_for_fit, with_fit
 from ducho_core.fusion.taking import refuse_fitted, take
-from ducho_core.options import build_options, parse_options
+from ducho_core.options import build_options, parse_options, place_paths
 from ducho_core.store import FeatureSet, Store
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Fusion:
         store: the store's folder, which holds the sets and takes the new one.
         observer: told how it goes on.
         stop: set when the user wants to stop.
+        folder: what options that are paths are relative to; the working folder if None.
     """
 
     def __init__(
@@ -69,12 +70,13 @@ class Fusion:
         *,
         observer: Observer | None = None,
         stop: threading.Event | None = None,
+        folder: str | None = None,
     ) -> None:
         self._request = request
         self._found = registry.fuser(request.how)
         self._observer = observer or Silent()
         self._stop = stop or threading.Event()
-        self._options = self._parse_options()
+        self._options = place_paths(self._parse_options(), folder)
         self._store_path = store
         spec, count = self._found.spec, len(request.sets)
         if count < spec.fewest or (spec.most is not None and count > spec.most):

@@ -16,7 +16,8 @@ class ReviewsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         str,
         option(
             help="folder of a split: only its train interactions are pooled; the SPEC holds the"
-            " sha256 of these pairs"
+            " sha256 of these pairs",
+            path=True,
         ),
     ]
     into: Annotated[

@@ -14,13 +14,23 @@ import pyarrow as pa
 from ducho_core import UsageError, file_digest
 from ducho_recsys.splits import filters, ways
 from ducho_recsys.splits.content import content_sha256
-from ducho_recsys.splits.folder import PAIR_SCHEMA, PARTS, Split, check_target, write_split
+from ducho_recsys.splits.folder import (
+    DESCRIPTION,
+    PAIR_SCHEMA,
+    PARTS,
+    Split,
+    check_target,
+    read_split,
+    write_split,
+)
 from ducho_recsys.splits.interactions import Interactions, read_interactions, read_items
 from ducho_recsys.splits.report import Steps
 from ducho_recsys.splits.request import SplitRequest
 from ducho_recsys.splits.tables import open_interactions, open_items
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from ducho_recsys.splits.tables import Source
@@ -58,8 +68,8 @@ def make_split(request: SplitRequest) -> Split:
     """Carry out a request; see ``split_interactions``."""
     way = request.way()
     target = check_target(request.out)
-    sources = _sources(request)
-    catalogue = None if request.catalogue is None else open_items(request.catalogue, request)
+    sources, catalogue = _open(request)
+    opened = [*sources.values(), *([catalogue] if catalogue else [])]
     interactions, lengths = read_interactions(list(sources.values()))
     if request.how == "files":
         numbers = [PARTS.index(name) for name in sources]
@@ -81,7 +91,6 @@ def make_split(request: SplitRequest) -> Split:
     if request.how == "cold":
         names = np.array(PARTS)[ways.item_parts(interactions, way)]
         tables["items"] = tables["items"].append_column("part", pa.array(names, pa.string()))
-    opened = [*sources.values(), *([catalogue] if catalogue else [])]
     return write_split(
         target,
         tables,
@@ -89,14 +98,7 @@ def make_split(request: SplitRequest) -> Split:
         _settings(request, way),
         {
             **told,
-            "sources": [
-                {
-                    "name": one.reader.name,
-                    "sha256": file_digest(one.reader.path),
-                    "columns": one.columns,
-                }
-                for one in opened
-            ],
+            "sources": _told(opened),
             "remarks": [remark for one in opened for remark in one.remarks],
             "made": {
                 "by": _version(),
@@ -106,14 +108,53 @@ def make_split(request: SplitRequest) -> Split:
     )
 
 
-def _sources(request: SplitRequest) -> dict[str, Source]:
+def earlier_split(request: SplitRequest) -> Split | None:
+    """The split that the same request made before of the same files; None where ``out`` is free.
+
+    Raises:
+        UsageError: something else is there.
+        DuchoError: a split is there, and was changed.
+    """
+    if not os.path.exists(os.path.join(request.out, DESCRIPTION)):
+        return None
+    split = read_split(request.out)
+    sources, catalogue = _open(request)
+    opened = [*sources.values(), *([catalogue] if catalogue else [])]
+    if split.settings != _settings(request, request.way()):
+        what = "with other settings"
+    elif split.description["sources"] != _told(opened):
+        what = "from other files"
+    else:
+        return split
+    raise UsageError(
+        f"{request.out} holds a split that was made {what}; a split is never overwritten: name"
+        " another folder, or remove it"
+    )
+
+
+def _told(opened: Sequence[Source]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": one.reader.name,
+            "sha256": file_digest(one.reader.path),
+            "columns": one.columns,
+        }
+        for one in opened
+    ]
+
+
+def _open(request: SplitRequest) -> tuple[dict[str, Source], Source | None]:
+    """The tables of interactions by part, and the catalogue."""
     paths = {"train": request.source}
     if request.how == "files":
         if request.validation_file is not None:
             paths["validation"] = request.validation_file
         assert request.test_file is not None
         paths["test"] = request.test_file
-    return {name: open_interactions(path, request) for name, path in paths.items()}
+    sources = {name: open_interactions(path, request) for name, path in paths.items()}
+    if request.catalogue is None:
+        return sources, None
+    return sources, open_items(request.catalogue, request)
 
 
 def _filter(
@@ -239,4 +280,4 @@ def _version() -> str:
     return f"ducho-recsys {__version__}"
 
 
-__all__ = ["make_split", "split_interactions"]
+__all__ = ["earlier_split", "make_split", "split_interactions"]
