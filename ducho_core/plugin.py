@@ -72,24 +72,38 @@ def ducho_fusers() -> list[FuserSpec]:
         )
         for name, (kind, fewest, summary) in combining.items()
     ]
-    fusers.append(
+    # Each name: module and class, options, summary, and how many inputs.
+    others = {
+        "pca": ("refine:Pca", "PcaOptions", "the first principal components of one set", 1),
+        "whiten": ("refine:Whiten", "WhitenOptions", "one set without correlations", 1),
+        "project": ("refine:Project", "ProjectOptions", "a random projection of one set", 1),
+        "cca": ("correlate:Cca", "CcaOptions", "what two sets have in common", 2),
+        "pool": ("pool:Pool", "PoolOptions", "the slots of an item become one vector", 1),
+        "shuffle": (
+            "shuffle:Shuffle",
+            "ShuffleOptions",
+            "vectors shuffled among items: a control",
+            1,
+        ),
+        "noise": ("controls:Noise", "NoiseOptions", "noise of the same shape: a control", 1),
+        "constant": (
+            "controls:Constant",
+            "ConstantOptions",
+            "one vector for every item: a control",
+            1,
+        ),
+    }
+    fusers += [
         FuserSpec(
-            name="pool",
-            summary="the slots of an item become one vector",
-            implementation="ducho_core.fusers.pool:Pool",
-            options="ducho_core.fusers.options:PoolOptions",
-            most=1,
+            name=name,
+            summary=summary,
+            implementation=f"ducho_core.fusers.{kind}",
+            options=f"ducho_core.fusers.options:{options}",
+            fewest=count,
+            most=count,
         )
-    )
-    fusers.append(
-        FuserSpec(
-            name="shuffle",
-            summary="vectors shuffled among items: a control",
-            implementation="ducho_core.fusers.shuffle:Shuffle",
-            options="ducho_core.fusers.options:ShuffleOptions",
-            most=1,
-        )
-    )
+        for name, (kind, options, summary, count) in others.items()
+    ]
     return fusers
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ducho_core.errors import UsageError
 from ducho_core.extractor import Output
 from ducho_core.fuser import RowFuser
+from ducho_core.fusers.moments import Moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,30 +56,20 @@ class Combine(RowFuser):
         return cls(options, context)
 
     def fit(self, batches: Iterable[FuserBatch]) -> State:
-        """Mean and deviation of each z-scored input, in one pass, batch by batch.
-
-        Batches are merged as by Chan, Golub and LeVeque (1979).
-        """
-        wanted = [at for at, scale in enumerate(self._scale) if scale == "zscore"]
-        counts = dict.fromkeys(wanted, 0)
-        means = {at: np.zeros(self._dims[at]) for at in wanted}
-        squares = {at: np.zeros(self._dims[at]) for at in wanted}
+        """Mean and deviation of each z-scored input, in one pass."""
+        found = {
+            at: Moments(self._dims[at])
+            for at, scale in enumerate(self._scale)
+            if scale == "zscore"
+        }
         for batch in batches:
-            for at in wanted:
-                rows = batch.values[at][batch.present[at]].astype(np.float64)
-                if not len(rows):
-                    continue
-                mean = rows.mean(axis=0)
-                total = counts[at] + len(rows)
-                shift = mean - means[at]
-                squares[at] += ((rows - mean) ** 2).sum(axis=0)
-                squares[at] += shift**2 * (counts[at] * len(rows) / total)
-                means[at] += shift * (len(rows) / total)
-                counts[at] = total
+            for at, moments in found.items():
+                moments.add(batch.values[at][batch.present[at]])
         state = {}
-        for at in wanted:
-            state[f"mean.{at}"] = means[at]
-            state[f"deviation.{at}"] = np.sqrt(squares[at] / max(1, counts[at]))
+        for at, moments in found.items():
+            moments.finish()
+            state[f"mean.{at}"] = moments.mean
+            state[f"deviation.{at}"] = np.sqrt(moments.scatter / max(1, moments.count))
         return state
 
     def restore(self, state: State) -> None:

@@ -53,7 +53,7 @@ def by_key(keys, values, present=None):
 
 
 def read_npy(folder: Path):
-    keys = [[one] for one in json.loads((folder / "ids.json").read_text("utf-8"))]
+    keys = [[one] for one in pq.read_table(folder / "ids.parquet")["item_id"].to_pylist()]
     return {
         label: by_key(
             keys,
@@ -65,7 +65,7 @@ def read_npy(folder: Path):
 
 
 def read_safetensors(folder: Path):
-    keys = [[one] for one in json.loads((folder / "ids.json").read_text("utf-8"))]
+    keys = [[one] for one in pq.read_table(folder / "ids.parquet")["item_id"].to_pylist()]
     found = tensors.load((folder / "features.safetensors").read_bytes())
     return {label: by_key(keys, found[label], found.get(f"{label}.present")) for label in LABELS}
 
@@ -287,6 +287,78 @@ class TestPool(FuserConformance):
 
 class TestShuffle(FuserConformance):
     plugin = "core/shuffle"
+
+
+class TestPca(FuserConformance):
+    plugin = "core/pca"
+
+    @pytest.fixture
+    def options(self) -> dict[str, object]:
+        return {"dim": 3, "whiten": True}
+
+
+@pytest.fixture(params=["zca", "pca"], scope="class")
+def whitening(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+class TestWhiten(FuserConformance):
+    plugin = "core/whiten"
+
+    @pytest.fixture
+    def options(self, whitening: str) -> dict[str, object]:
+        return {"method": whitening}
+
+
+@pytest.fixture(params=["gaussian", "sparse"], scope="class")
+def matrix(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+class TestProject(FuserConformance):
+    plugin = "core/project"
+
+    @pytest.fixture
+    def options(self, matrix: str) -> dict[str, object]:
+        return {"method": matrix, "dim": 5}
+
+
+class TestCca(FuserConformance):
+    """With rows that were missing."""
+
+    plugin = "core/cca"
+    missing = "zero"
+    dims = (8, 5)
+
+    @pytest.fixture
+    def options(self) -> dict[str, object]:
+        return {"dim": 3}
+
+
+@pytest.fixture(params=["standard", "moments", "covariance"], scope="class")
+def like(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+class TestNoise(FuserConformance):
+    plugin = "core/noise"
+
+    @pytest.fixture
+    def options(self, like: str) -> dict[str, object]:
+        return {"like": like}
+
+
+@pytest.fixture(params=["mean", "ones"], scope="class")
+def constant(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+class TestConstant(FuserConformance):
+    plugin = "core/constant"
+
+    @pytest.fixture
+    def options(self, constant: str) -> dict[str, object]:
+        return {"value": constant}
 
 
 class TestNpy(ExporterConformance):
