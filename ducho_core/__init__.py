@@ -79,6 +79,7 @@ _EXPORTS = {
     "TableOptions": "loaders.options",
     "TableReader": "loaders.reading",
     "TransientError": "errors",
+    "Universe": "exporter",
     "UsageError": "errors",
     "write_ids": "exporters.ids",
 }
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
         ExportNotes,
         ExportRows,
         ItemFiles,
+        Universe,
     )
     from ducho_core.exporters.ids import write_ids
     from ducho_core.extraction.engine import Engine, LocalEngine
@@ -212,6 +214,7 @@ __all__ = [
     "TableOptions",
     "TableReader",
     "TransientError",
+    "Universe",
     "UsageError",
     "__version__",
     "build_options",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import BinaryIO
@@ -52,10 +52,51 @@ class ExportContext:
     Attributes:
         inputs: the embeddings, in the order given.
         keys: their key columns.
+        earlier: the ids of a further map of the export whose numbers are kept, by its name.
     """
 
     inputs: tuple[ExportInput, ...]
     keys: tuple[str, ...]
+    earlier: Callable[[str], list[str] | None] | None = None
+
+    def previous_ids(self, name: str) -> list[str] | None:
+        """Ids in a map of the export whose numbers are kept (``--id-map``).
+
+        Args:
+            name: as in ``ExportFolder.write_ids``.
+
+        Returns:
+            The ids in the order of their numbers, or None where there is no such export, or no
+            such map in it.
+
+        Raises:
+            UsageError: the map is damaged.
+        """
+        return None if self.earlier is None else self.earlier(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Universe:
+    """The rows that an export has to have, whatever the sets hold.
+
+    Attributes:
+        name: how it is called in messages, such as "split 1f0c".
+        keys: its key columns, those of the sets.
+        batches: gives its keys, each once, in the order in which they are to be numbered:
+            ``string`` columns without nulls. May be called again.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    batches: Callable[[], Iterable[pa.RecordBatch | pa.Table]]
+
+    @classmethod
+    def of_items(cls, name: str, items: pa.Array | pa.ChunkedArray) -> Universe:
+        """A universe of items, given by their ids in order."""
+        import pyarrow
+
+        table = pyarrow.table({"item_id": items.cast(pyarrow.string())})
+        return cls(name=name, keys=("item_id",), batches=table.to_batches)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +104,9 @@ class ExportBatch:
     """Rows that belong together.
 
     Attributes:
-        start: position of the first one among all rows.
+        start: position of the first one among all rows that are written.
+        numbers: the number of each row in ``ids.parquet``, (n,) int64, rising. Other than
+            ``start``, ``start + 1``, … only where rows are left out that have not changed.
         keys: one ``string`` column per key column, n rows.
         values: the vectors of each input, (n, dim) float32.
         present: for each input which rows it has, (n,) bool. Where an exporter writes each
@@ -71,6 +114,7 @@ class ExportBatch:
     """
 
     start: int
+    numbers: npt.NDArray[np.int64]
     keys: pa.RecordBatch
     values: tuple[Vectors, ...]
     present: tuple[npt.NDArray[np.bool_], ...]
@@ -138,6 +182,20 @@ class ExportFolder(Protocol):
                 a file nor a folder.
         """
 
+    def write_ids(self, name: str, column: str, ids: Sequence[str]) -> None:
+        """Write a further map, such as that of users, to ``NAME.parquet``.
+
+        The core writes the map of the rows, ``ids.parquet``, by itself.
+
+        Args:
+            name: of the map, ``[a-z][a-z_]*``.
+            column: what the ids are called.
+            ids: each once, in the order of their numbers; those of ``previous_ids`` first.
+
+        Raises:
+            ContractError: an id comes twice, or one of the earlier map has another number.
+        """
+
     def item_files(self, parts: Sequence[str], suffix: str, rows: ExportRows) -> ItemFiles:
         """A folder for one file an item.
 
@@ -179,6 +237,14 @@ class Exporter(ABC):
             UsageError: these sets cannot be exported so.
         """
 
+    def universe(self) -> Universe | None:
+        """The rows that the export has to have; None where the sets settle that.
+
+        Where there is one, the core aligns every set to it: keys of the sets that it lacks are
+        left out, those that a set lacks are filled in by the policy, and both are counted.
+        """
+        return None
+
     @abstractmethod
     def write(self, rows: ExportRows, folder: ExportFolder) -> ExportNotes:
         """Write all rows. The core adds ``export.json`` and puts the folder in place.
@@ -197,4 +263,5 @@ __all__ = [
     "ExportRows",
     "Exporter",
     "ItemFiles",
+    "Universe",
 ]

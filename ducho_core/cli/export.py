@@ -10,6 +10,8 @@ from ducho_core.cli.output import emit, emit_json, get_registry, table
 from ducho_core.cli.shown import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ducho_core.exporting.report import ExportReport
 
 _EPILOG = """\b
@@ -41,6 +43,23 @@ replaced. export.json in it says what was written."""
     help="What to do with a key that a set has no row for. [default: error; nothing where the"
     " format keeps sets apart]",
 )
+@click.option(
+    "--max-missing",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Refuse where a set lacks more than this share of the rows. [default: 0.05 where the"
+    " exporter settles the rows, such as by a split]",
+)
+@click.option(
+    "--id-map",
+    metavar="EXPORT",
+    help="Keep the numbers of an earlier export, a folder; new keys follow.",
+)
+@click.option(
+    "--since",
+    metavar="EXPORT",
+    help="Write only rows that are not in an earlier export, or differ from it.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export with all added to it.")
 @click.option("--store", default="features", show_default=True, help="The store's folder.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
@@ -54,6 +73,9 @@ def export(
     out: str,
     options: tuple[str, ...],
     missing: str | None,
+    max_missing: float | None,
+    id_map: str | None,
+    since: str | None,
     overwrite: bool,
     store: str,
     as_json: bool,
@@ -76,6 +98,9 @@ def export(
             "out": out,
             "options": options,
             "missing": missing,
+            "max_missing": max_missing,
+            "id_map": id_map,
+            "since": since,
             "overwrite": overwrite,
         },
         ExportRequest,
@@ -96,13 +121,37 @@ def summary(report: ExportReport) -> str:
     ]
     headers = ["set", "dim", "rows", "filled", "dropped", "zero", "fingerprint"]
     lines += [f"  {line}" for line in table(headers, cells).splitlines()]
+    if report.universe is not None:
+        lines.append(f"  rows        the {report.universe.rows} of {report.universe.name}")
+    if report.id_map is not None:
+        kept = report.id_map
+        lines.append(
+            f"  numbers     {kept.earlier} kept, {kept.new} new"
+            f"{_keys(', gone', kept.gone, kept.gone_examples)}"
+        )
+    if report.since is not None:
+        since = report.since
+        lines.append(
+            f"  differences {since.new} new, {since.changed} changed, {since.unchanged} unchanged"
+            f"{_keys(', gone', since.gone, since.gone_examples)}"
+        )
     for one in report.inputs:
-        if one.zero:
-            keys = ", ".join(shown(" / ".join(key), 40) for key in one.zero_examples[:5])
-            more = ", …" if one.zero > 5 else ""
-            lines.append(f"  {one.label}: vectors of length 0, {keys}{more}")
+        for what, count, keys in (
+            ("filled in", one.filled, one.filled_examples),
+            ("vectors of length 0", one.zero, one.zero_examples),
+        ):
+            if count:
+                lines.append(f"  {one.label}: {what}{_keys(',', count, keys)}")
     lines.append(f"  files       {', '.join(report.files)}")
     lines += [f"  {remark}" for remark in report.notes.remarks]
     if report.notes.next_step:
         lines.append(f"  next        {report.notes.next_step}")
     return "\n".join(lines)
+
+
+def _keys(what: str, count: int, keys: Sequence[Sequence[str]]) -> str:
+    if not count:
+        return ""
+    named = ", ".join(shown(" / ".join(key), 40) for key in keys[:5])
+    number = f" {count}:" if what != "," else ""
+    return f"{what}{number} {named}{', …' if count > 5 else ''}"

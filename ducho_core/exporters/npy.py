@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ducho_core.exporter import Exporter, ExportNotes
-from ducho_core.exporters.ids import FILE, write_ids
 
 if TYPE_CHECKING:
     from ducho_core.exporter import ExportContext, ExportFolder, ExportRows
 
 
 class NpyExporter(Exporter):
-    """``LABEL.npy``, float32 (n, dim), for each set; ``ids.json``, the id of each row.
+    """``LABEL.npy``, float32 (n, dim), for each set; the id of each row is in ``ids.parquet``.
 
     Where a policy filled in rows, ``LABEL.present.npy``, bool (n,), says which are real.
     """
@@ -46,10 +45,9 @@ class NpyExporter(Exporter):
                     mask = masks[at]
                     if mask is not None:
                         mask.write(np.ascontiguousarray(batch.present[at]).data)
-        write_ids(rows, folder)
         first = rows.inputs[0].label
         return ExportNotes(
-            next_step=f"numpy.load('{first}.npy'), json.load(open('{FILE}', encoding='utf-8'))"
+            next_step=f"numpy.load('{first}.npy'), pandas.read_parquet('ids.parquet')"
         )
 
 

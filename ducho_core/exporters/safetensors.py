@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ducho_core.exporter import Exporter, ExportNotes
-from ducho_core.exporters.ids import FILE, write_ids
 from ducho_core.store.tensors import header
 
 if TYPE_CHECKING:
@@ -17,7 +16,8 @@ _FEATURES = "features.safetensors"
 
 
 class SafetensorsExporter(Exporter):
-    """``features.safetensors`` with a float32 tensor (n, dim) a set; ``ids.json``.
+    """``features.safetensors`` with a float32 tensor (n, dim) a set; the ids are in
+    ``ids.parquet``.
 
     Where a policy filled in rows, a bool tensor ``LABEL.present`` (n,) says which are real.
     """
@@ -35,7 +35,7 @@ class SafetensorsExporter(Exporter):
             shapes[one.label] = "float32", (count, one.dim)
             if filled:
                 shapes[f"{one.label}.present"] = "bool", (count,)
-        head, starts = header(shapes, {"ids": FILE})
+        head, starts = header(shapes, {"ids": "ids.parquet"})
         with folder.open(_FEATURES) as file:
             file.write(head)
             for batch in rows.batches():
@@ -46,5 +46,4 @@ class SafetensorsExporter(Exporter):
                     if mask is not None:
                         file.seek(mask + batch.start)
                         file.write(np.ascontiguousarray(batch.present[at]).data)
-        write_ids(rows, folder)
         return ExportNotes(next_step=f"safetensors.numpy.load_file('{_FEATURES}')")

@@ -12,21 +12,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from ducho_core.errors import ContractError, UsageError
+from ducho_core.exporting.idmap import FURTHER, GONE, IDS, ROW
 from ducho_core.exporting.names import Names, part_name
 from ducho_core.exporting.trees import files_of
 from ducho_core.store.atomic import explain, sync_folder
 from ducho_core.store.layout import is_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ducho_core.exporter import ExportRows
 
 REPORT = "export.json"
-IDS = "ids.tsv"
+FILE_NAMES = "ids.tsv"
 FORMAT = "ducho-export"
 
+_OURS = (REPORT, FILE_NAMES, IDS, GONE)
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -39,15 +44,23 @@ class Folder:
     Args:
         out: the target: absent, empty, or an earlier export.
         overwrite: whether an earlier export is replaced with whatever was added to it.
+        earlier: the ids of a further map whose numbers are kept, by the map's name.
 
     Raises:
         UsageError: something else is there.
         StoreError: it cannot be written.
     """
 
-    def __init__(self, out: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        out: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        earlier: Callable[[str], list[str] | None] | None = None,
+    ) -> None:
         self.out = Path(os.path.realpath(out))
         check_target(out, overwrite=overwrite)
+        self._earlier = earlier
         self._files: list[str] = []
         self._items: list[_Items] = []
         self._trees: dict[str, list[str]] = {}
@@ -64,6 +77,17 @@ class Folder:
     def open(self, name: str) -> Iterator[BinaryIO]:
         """See ``ducho_core.ExportFolder.open``."""
         path = self._place(name, "file")
+        with self._create(name, path) as file:
+            yield file
+
+    @contextmanager
+    def own(self, name: str) -> Iterator[BinaryIO]:
+        """Create a file of the core's own."""
+        with self._create(name, self._staging / name) as file:
+            yield file
+
+    @contextmanager
+    def _create(self, name: str, path: Path) -> Iterator[BinaryIO]:
         self._files.append(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +112,23 @@ class Folder:
         except OSError as error:
             raise explain(error, self.out / name, 0) from error
 
+    def write_ids(self, name: str, column: str, ids: Sequence[str]) -> None:
+        """See ``ducho_core.ExportFolder.write_ids``."""
+        if not FURTHER.fullmatch(name):
+            raise ContractError(f"{name!r} cannot be a map of ids: letters a to z and _")
+        listed = list(ids)
+        if len(set(listed)) < len(listed):
+            raise ContractError(f"an id comes twice in the map {name}")
+        earlier = (self._earlier(name) if self._earlier else None) or []
+        if listed[: len(earlier)] != earlier:
+            raise ContractError(
+                f"the map {name} gives other numbers to ids of the export whose numbers are to be"
+                " kept: previous_ids come first, in their order"
+            )
+        columns = {column: pa.array(listed, pa.string()), ROW: pa.array(range(len(listed)))}
+        with self.open(f"{name}.parquet") as file:
+            pq.write_table(pa.table(columns), file, compression="zstd", write_page_checksum=True)
+
     def item_files(self, parts: Sequence[str], suffix: str, rows: ExportRows) -> _Items:
         """See ``ducho_core.ExportFolder.item_files``."""
         if not parts or not re.fullmatch(r"(\.[a-z0-9]+)+", suffix):
@@ -95,7 +136,7 @@ class Folder:
         where = "/".join(part_name(part) for part in parts)
         if where.casefold() in [one.where.casefold() for one in self._items]:
             raise UsageError(f"two sets would be written to the same folder, {where}")
-        if where in (REPORT, IDS):
+        if where in _OURS:
             raise UsageError(f"a folder of an export cannot be called {where}")
         self._keep_out_of_trees(where)
         try:
@@ -119,7 +160,7 @@ class Folder:
         """
         if self._map is not None:
             self._map.close()
-        files = sorted([*self._files, *([IDS] if self._map is not None else []), REPORT])
+        files = sorted([*self._files, *([FILE_NAMES] if self._map is not None else []), REPORT])
         inside = sorted(f"{name}/{one}" for name, found in self._trees.items() for one in found)
         items = [
             {"folder": one.where, "suffix": one.suffix, "files": one.count} for one in self._items
@@ -145,7 +186,7 @@ class Folder:
     def note_name(self, keys: Sequence[str], key: Sequence[str], path: str) -> None:
         """Enter a file that is not called like its key into ``ids.tsv``."""
         if self._map is None:
-            self._map = (self._staging / IDS).open("x", encoding="utf-8", newline="")
+            self._map = (self._staging / FILE_NAMES).open("x", encoding="utf-8", newline="")
             self._writer = csv.writer(
                 self._map, "excel-tab", lineterminator="\n", quoting=csv.QUOTE_ALL
             )
@@ -163,10 +204,10 @@ class Folder:
 
     def _place(self, name: str, what: str) -> Path:
         parts = name.split("/")
-        if not all(_PART.fullmatch(part) for part in parts) or name in (REPORT, IDS):
+        if not all(_PART.fullmatch(part) for part in parts) or name in _OURS:
             raise ContractError(
                 f"{name!r} cannot be a {what} of an export: parts of letters, digits, '.', '_' and"
-                f" '-' joined by '/', not {REPORT} or {IDS}"
+                f" '-' joined by '/', not {', '.join(_OURS)}"
             )
         if name in self._files:
             raise ContractError(f"the file {name} is written twice")

@@ -26,6 +26,21 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             " where the format keeps sets apart"
         ),
     ] = None
+    max_missing: Annotated[
+        float | None,
+        option(
+            help="the share of rows that a set may lack; 0.05 where the exporter settles the rows,"
+            " any where it does not",
+            ge=0.0,
+            le=1.0,
+        ),
+    ] = None
+    id_map: Annotated[
+        str | None, option(help="an earlier export whose numbers are kept; new keys follow")
+    ] = None
+    since: Annotated[
+        str | None, option(help="an earlier export; only rows that differ from it are written")
+    ] = None
     overwrite: Annotated[
         bool, option(help="replace an earlier export with whatever was added to it")
     ] = False

@@ -11,28 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from ducho_core.errors import ContractError, UsageError
 from ducho_core.exporter import ExportContext, ExportNotes
+from ducho_core.exporting.aligning import Alignment, Demands
 from ducho_core.exporting.folder import Folder, check_apart, check_target
-from ducho_core.exporting.report import ExportedInput, ExportReport
+from ducho_core.exporting.idmap import IdMap
+from ducho_core.exporting.report import ExportReport
+from ducho_core.exporting.report import Universe as Rows
 from ducho_core.exporting.request import ExportRequest
 from ducho_core.exporting.rows import AlignedRows, export_inputs
 from ducho_core.extraction.session import Silent
-from ducho_core.fusion.fitting import take_means
 from ducho_core.fusion.inputs import open_inputs
 from ducho_core.fusion.join import Join
-from ducho_core.fusion.joined import JoinedRows
 from ducho_core.options import build_options, parse_options, place_paths, spec_options
 from ducho_core.store import Store
 
 if TYPE_CHECKING:
-    from ducho_core.exporter import Exporter
+    from ducho_core.exporter import Exporter, Universe
     from ducho_core.extraction.session import Observer
     from ducho_core.fusion.inputs import SetInput
     from ducho_core.registry import Registry
     from ducho_core.specs import ExporterSpec
-
-_ADVICE = (
-    "Say what to do with them: --missing drop leaves these keys out, zero and mean fill them in"
-)
 
 
 class Export:
@@ -69,6 +66,10 @@ class Export:
                 f"{self._found.canonical} writes each set by itself, so nothing has to be filled"
                 f" in: leave out --missing {request.missing}"
             )
+        if request.max_missing is not None and not 0 <= request.max_missing <= 1:
+            raise UsageError(
+                f"--max-missing {request.max_missing} is no share: a number from 0 to 1"
+            )
         check_apart(request.out, store)
         check_target(request.out, overwrite=request.overwrite)
         most = self._spec.most
@@ -85,44 +86,83 @@ class Export:
             DuchoError: it could not be written; the target is as it was.
         """
         begun = time.perf_counter()
+        request = self._request
         store = Store(self._store_path)
-        inputs = open_inputs(store, self._request.sets)
+        inputs = open_inputs(store, request.sets)
         self._check_keys(inputs)
-        context = ExportContext(inputs=export_inputs(inputs), keys=inputs[0].features.keys)
+        keys = inputs[0].features.keys
+        id_map, since = self._earlier(keys, [one.label for one in inputs])
+        further = None if id_map is None else id_map.further
+        context = ExportContext(inputs=export_inputs(inputs), keys=keys, earlier=further)
         exporter = self._found.import_implementation().open(self._options, context)
-        folder = Folder(self._request.out, overwrite=self._request.overwrite)
+        universe = exporter.universe()
+        self._check_universe(universe)
+        missing = request.missing or ("leave" if self._spec.separate else "error")
+        demands = Demands(
+            missing=missing,
+            max_missing=request.max_missing,
+            universe=universe,
+            id_map=id_map,
+            since=since,
+        )
+        folder = Folder(request.out, overwrite=request.overwrite, earlier=further)
         try:
             join = Join(inputs)
             coverage = join.coverage()
-            missing = self._request.missing or ("leave" if self._spec.separate else "error")
             if len(inputs) > 1:
                 self._observer.say(str(coverage))
-            join.settle(missing, coverage, _ADVICE)
-            joined = JoinedRows(join, folder.scratch)
+            alignment = Alignment(join, coverage, demands, folder)
             try:
-                if missing == "mean":
-                    take_means(joined)
-                rows = AlignedRows(joined)
-                notes = self._write(exporter, rows, folder)
+                notes = self._write(exporter, alignment.rows, folder)
+                kept, changes = alignment.finish()
+                report = ExportReport(
+                    exporter=self._found.canonical,
+                    folder=request.out,
+                    rows=len(alignment.rows),
+                    keys=keys,
+                    missing=missing,
+                    coverage=coverage,
+                    universe=universe and Rows(name=universe.name, rows=alignment.universe_rows),
+                    id_map=kept,
+                    since=changes,
+                    inputs=alignment.inputs(),
+                    files=(),
+                    notes=notes,
+                    seconds=time.perf_counter() - begun,
+                )
             finally:
-                joined.close()
-            report = ExportReport(
-                exporter=self._found.canonical,
-                folder=self._request.out,
-                rows=len(rows),
-                keys=rows.keys,
-                missing=missing,
-                coverage=coverage,
-                inputs=_inputs(rows, missing),
-                files=(),
-                notes=notes,
-                seconds=time.perf_counter() - begun,
-            )
+                alignment.close()
             files = folder.finish(self._record(report))
         except BaseException:
             folder.abandon()
             raise
         return replace(report, files=tuple(files))
+
+    def _earlier(
+        self, keys: Sequence[str], labels: Sequence[str]
+    ) -> tuple[IdMap | None, IdMap | None]:
+        id_map = IdMap(self._request.id_map) if self._request.id_map is not None else None
+        since = IdMap(self._request.since) if self._request.since is not None else None
+        for one in (id_map, since):
+            if one is not None:
+                one.check_keys(keys)
+        if since is not None:
+            since.check_labels(labels)
+        return id_map, since
+
+    def _check_universe(self, universe: Universe | None) -> None:
+        if universe is None:
+            return
+        if self._request.missing == "drop":
+            raise UsageError(
+                f"the rows are those of {universe.name}, so none can be dropped: --missing mean"
+                " and zero fill them in"
+            )
+        if self._request.since is not None:
+            raise UsageError(
+                f"{self._found.canonical} writes a dataset with all rows of {universe.name}, never"
+                " a part of it: leave out --since; --id-map keeps the numbers of an earlier export"
+            )
 
     def _write(self, exporter: Exporter, rows: AlignedRows, folder: Folder) -> ExportNotes:
         self._observer.extracting(f"export to {self._found.canonical}", len(rows))
@@ -141,12 +181,18 @@ class Export:
         left = [key for key in keys if key not in self._spec.keys]
         if not left:
             return
-        what = "several rows an item (slots)" if "slot" in left else "rows of users and items"
-        cure = (
-            f"pool them first: ducho fuse {name} --how pool --name {inputs[0].label}-items"
-            if left == ["slot"]
-            else "parquet and csv can"
-        )
+        label = inputs[0].label
+        if "slot" in left:
+            what = "several rows an item (slots)"
+            cure = f"pool them first: ducho fuse {name} --how pool --name {label}-items"
+        elif "item_id" in keys:
+            what = "a row for each interaction of a user and an item"
+            cure = (
+                f"pool them first: ducho fuse {name} --how recsys/reviews -o split=DIR --name"
+                f" {label}-items (of ducho-recsys; DIR is what ducho split wrote)"
+            )
+        else:
+            what, cure = "rows of users", "parquet and csv can"
         raise UsageError(f"{name} has {what}, which {self._found.canonical} cannot carry; {cure}")
 
     def _parse_options(self) -> Any:
@@ -166,28 +212,6 @@ class Export:
             "distribution": f"{self._found.distribution}=={self._found.version}",
             "written": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         }
-
-
-def _inputs(rows: AlignedRows, missing: str) -> tuple[ExportedInput, ...]:
-    found = []
-    for at, one in enumerate(rows.inputs):
-        present = len(rows) - rows.filled[at]
-        found.append(
-            ExportedInput(
-                name=one.name,
-                label=one.label,
-                output=one.output,
-                fingerprint=one.fingerprint,
-                dim=one.dim,
-                rows=one.rows,
-                present=present,
-                filled=0 if missing == "leave" else rows.filled[at],
-                dropped=one.rows - present,
-                zero=rows.zeros[at],
-                zero_examples=tuple(rows.zero_keys[at]),
-            )
-        )
-    return tuple(found)
 
 
 def export(
@@ -210,7 +234,7 @@ def export(
         observer: told how it goes on.
         registry: where plugins come from; discovered where not given.
         settings: the other fields of ``ExportRequest``: ``options``, ``missing``,
-            ``overwrite``.
+            ``max_missing``, ``id_map``, ``since``, ``overwrite``.
 
     Raises:
         DuchoError: as the command line says it; the target is as it was.

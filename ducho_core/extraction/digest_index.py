@@ -33,6 +33,18 @@ def digest_keys(batch: pa.RecordBatch | pa.Table, keys: tuple[str, ...]) -> Dige
     return np.frombuffer(joined, dtype="<u8").reshape(-1, 2)
 
 
+def has_repeats(digests: Digests) -> bool:
+    """Whether one of the digests comes twice."""
+    order = np.argsort(digests[:, 0], kind="stable")
+    first = digests[order, 0]
+    same = np.flatnonzero(first[1:] == first[:-1])
+    if not len(same):
+        return False
+    # A stable order keeps equal keys together only as far as their first halves go.
+    suspects = digests[np.isin(digests[:, 0], first[same])]
+    return len(np.unique(suspects, axis=0)) < len(suspects)
+
+
 class DigestIndex:
     """Digest to int64, kept as a few sorted runs that are merged as they grow.
 

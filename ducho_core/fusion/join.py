@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ducho_core.errors import CorruptionError, UsageError
-from ducho_core.extraction.digest_index import DigestIndex, Digests, digest_keys
+from ducho_core.extraction.digest_index import DigestIndex, Digests, digest_keys, has_repeats
 from ducho_core.store.rows import RowReader, Rows
 from ducho_core.store.schema import key_fields
 
@@ -245,7 +245,7 @@ class Join:
         added = np.concatenate(fresh_rows)
         digests = np.concatenate(fresh)
         del fresh, fresh_rows
-        if _has_repeats(digests):
+        if has_repeats(digests):
             raise _repeated(one)
         self.index.add(digests, np.arange(end, end + len(added), dtype=np.int64))
         none = np.full(len(added), ABSENT, self._integer)
@@ -260,17 +260,6 @@ class Join:
         if at not in self._readers:
             self._readers[at] = RowReader(self.inputs[at].features, self.keys)
         return self._readers[at]
-
-
-def _has_repeats(digests: Digests) -> bool:
-    order = np.argsort(digests[:, 0], kind="stable")
-    first = digests[order, 0]
-    same = np.flatnonzero(first[1:] == first[:-1])
-    if not len(same):
-        return False
-    # A stable order keeps equal keys together only as far as their first halves go.
-    suspects = digests[np.isin(digests[:, 0], first[same])]
-    return len(np.unique(suspects, axis=0)) < len(suspects)
 
 
 def _repeated(one: SetInput) -> CorruptionError:

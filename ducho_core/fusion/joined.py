@@ -55,16 +55,17 @@ class JoinedRows:
         if self._texts:
             return
         listed = list(blocks)
-        for reader, rows in zip(self.readers, self.rows, strict=True):
-            reader.prepare(rows[block][rows[block] != ABSENT] for block in listed)
+        for reader, every in zip(self.readers, self.rows, strict=True):
+            found = (_rows_of(every, block) for block in listed)
+            reader.prepare(rows[rows != ABSENT] for rows in found)
 
     def batch(self, numbers: Rows, keys: pa.RecordBatch) -> FuserBatch:
-        """The rows with these numbers, whose keys these are."""
+        """The rows with these numbers, whose keys these are; no input has row ``ABSENT``."""
         if self._texts:
             return self._text_batch(numbers, keys)
         values, presents = [], []
         for at, (reader, every) in enumerate(zip(self.readers, self.rows, strict=True)):
-            rows = every[numbers]
+            rows = _rows_of(every, numbers)
             present = rows != ABSENT
             if present.all():
                 vectors = reader.take(rows)
@@ -97,3 +98,8 @@ class JoinedRows:
             texts.append(column)
             presents.append(present)
         return FuserBatch(keys=keys, values=(), present=tuple(presents), texts=tuple(texts))
+
+
+def _rows_of(every: Rows, numbers: Rows) -> Rows:
+    rows = every[numbers]
+    return np.where(numbers == ABSENT, ABSENT, rows) if (numbers == ABSENT).any() else rows

@@ -15,6 +15,9 @@ import pyarrow as pa
 from ducho_core.catalogue import KEY_COLUMNS
 from ducho_core.exporter import ExportBatch, ExportContext, ExportInput
 from ducho_core.exporting.folder import Folder
+from ducho_core.exporting.idmap import IDS as FILE
+from ducho_core.exporting.idmap import MapWriter, row_digests
+from ducho_core.store.schema import key_fields
 from ducho_core.testing.part_case import PartCase
 
 if TYPE_CHECKING:
@@ -124,6 +127,13 @@ class ExporterCase(PartCase):
         """Open the exporter anew."""
         return self.implementation.open(self.options, self.context(keys))
 
+    def ids(self, exporter: Exporter, ids: Sequence[str] = IDS) -> Sequence[str]:
+        """The ids of the exporter's universe; those given where it has none."""
+        universe = exporter.universe()
+        if universe is None:
+            return ids
+        return [key for batch in universe.batches() for key in batch["item_id"].to_pylist()]
+
     def write(
         self,
         out: Path,
@@ -143,12 +153,12 @@ class ExporterCase(PartCase):
             whole: every input has every row; otherwise the last input lacks some.
         """
         context = self.context(keys)
-        rows = Rows(context, ids, size, whole=whole)
+        exporter = self.implementation.open(self.options, context)
+        rows = Rows(context, self.ids(exporter, ids), size, whole=whole)
         folder = Folder(out)
         try:
-            notes: ExportNotes = self.implementation.open(self.options, context).write(
-                rows, folder
-            )
+            notes: ExportNotes = exporter.write(rows, folder)
+            rows.write_map(folder)
             folder.finish({})
         except BaseException:
             folder.abandon()
@@ -192,6 +202,7 @@ class Rows:
             at = slice(start, start + self._size)
             yield ExportBatch(
                 start=start,
+                numbers=np.arange(start, start + keys.num_rows),
                 keys=keys,
                 values=tuple(_frozen(one[at]) for one in self.values),
                 present=tuple(_frozen(one[at]) for one in self.present),
@@ -200,12 +211,28 @@ class Rows:
     def key_batches(self) -> Iterator[pa.RecordBatch]:
         """See ``ducho_core.ExportRows.key_batches``."""
         for start in range(0, len(self), self._size):
-            yield pa.record_batch(
-                {
-                    name: pa.array(self._columns[name][start : start + self._size], pa.string())
+            yield pa.RecordBatch.from_arrays(
+                [
+                    pa.array(self._columns[name][start : start + self._size], pa.string())
                     for name in self.keys
-                }
+                ],
+                schema=pa.schema(key_fields(self.keys)),
             )
+
+    def write_map(self, folder: Folder) -> None:
+        """Write ``ids.parquet``, as the core does."""
+        labels = [one.label for one in self.inputs]
+        with folder.own(FILE) as file:
+            writer = MapWriter(file, self.keys, labels, partial=False)
+            for start, keys in zip(
+                range(0, len(self), self._size), self.key_batches(), strict=True
+            ):
+                at = slice(start, start + self._size)
+                present = [one[at] for one in self.present]
+                values = [one[at] for one in self.values]
+                digests = [row_digests(*one) for one in zip(values, present, strict=True)]
+                writer.add(keys, present, digests)
+            writer.close()
 
     def expected(self) -> dict[str, dict[tuple[str, ...], Vectors]]:
         """Of each input the vector of each key that it has."""

@@ -38,6 +38,7 @@ pytestmark = pytest.mark.usefixtures("unsynced")
 
 KEYS = [f"k{number:02}" for number in range(20)]
 D2 = {"backend": "torch", "model": "ResNet50", "layer": "avgpool"}
+FILES = ["export.json", "ids.parquet", "one.npy"]
 FORMATS = {"npy": {}, "parquet": {}, "csv": {}, "safetensors": {}, "ducho2": D2}
 
 
@@ -46,13 +47,21 @@ def store(tmp_path):
     return tmp_path / "s"
 
 
+def ids_of(out):
+    """The id of each row of the files."""
+    table = pq.read_table(out / "ids.parquet")
+    if "written" in table.column_names:
+        table = table.filter(table["written"])
+    return table["item_id"].to_pylist()
+
+
 def read_npy(out, label):
-    ids = json.loads((out / "ids.json").read_text("utf-8"))
+    ids = ids_of(out)
     return dict(zip(ids, np.load(out / f"{label}.npy"), strict=True))
 
 
 def read_safetensors(out, label):
-    ids = json.loads((out / "ids.json").read_text("utf-8"))
+    ids = ids_of(out)
     arrays = tensors.load((out / "features.safetensors").read_bytes())
     return dict(zip(ids, arrays[label], strict=True))
 
@@ -154,7 +163,7 @@ def test_sets_are_aligned_by_key_and_filled_by_the_policy(store, tmp_path, to, m
     told = [(one.present, one.filled, one.dropped) for one in report.inputs]
     assert told == ([(11, 0, 4), (11, 0, 5)] if missing == "drop" else [(15, 5, 0), (16, 4, 0)])
     if missing != "drop" and to == "npy":
-        ids = json.loads((out / "ids.json").read_text("utf-8"))
+        ids = ids_of(out)
         present = np.load(out / "two.present.npy")
         assert {key for key, here in zip(ids, present, strict=True) if here} == set(second)
 
@@ -188,7 +197,11 @@ def test_ducho2_writes_each_set_with_the_items_that_it_has(store, tmp_path):
         (15, 0, 0),
         (16, 0, 0),
     ]
-    assert sorted(path.name for path in out.iterdir()) == ["export.json", "transformers"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "export.json",
+        "ids.parquet",
+        "transformers",
+    ]
     with pytest.raises(UsageError, match="writes each set by itself"):
         export(["one", "two"], "ducho2", out, store=store, options=options, missing="zero")
 
@@ -294,7 +307,7 @@ def test_the_report_says_what_was_written(store, tmp_path):
     told = json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))
     assert told["format"] == "ducho-export"
     assert told["exporter"] == "core/npy"
-    assert told["files"] == ["export.json", "ids.json", "one.npy"]
+    assert told["files"] == FILES
     (one,) = told["sets"]
     assert one["fingerprint"] == Store(store).open("one").fingerprint
     assert (one["present"], one["filled"], one["dropped"], one["zero"]) == (20, 0, 0, 2)
@@ -309,7 +322,7 @@ def test_an_earlier_export_is_replaced_as_a_whole(store, tmp_path):
     out = tmp_path / "out"
     export("one", "ducho2", out, store=store, options=D2)
     export("one", "npy", out, store=store)
-    assert sorted(path.name for path in out.iterdir()) == ["export.json", "ids.json", "one.npy"]
+    assert sorted(path.name for path in out.iterdir()) == FILES
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "s"]
 
 
