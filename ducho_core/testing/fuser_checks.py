@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from ducho_core.catalogue import KEY_COLUMNS
 from ducho_core.errors import UsageError
@@ -221,6 +222,30 @@ def keeps_are_keys(case: FuserCase) -> None:
     expect(
         keeps == ordered and keeps and set(keeps) < set(case.keys),
         f"it keeps {keeps!r} of the key columns {case.keys!r}; some of them, in their order",
+    )
+
+
+@check("which rows it takes follows from each key alone", "fuser")
+def takes_by_keys(case: FuserCase) -> None:
+    """One by one, and all in the opposite order, by another instance."""
+    fuser = case.open()
+    if fuser.takes_only is None:
+        raise NotApplicable("it takes all rows")
+    expect(
+        isinstance(fuser.takes_only, str) and fuser.takes_only.strip(),
+        f"takes_only is {fuser.takes_only!r}; it says, in the plural, what the rows are",
+    )
+    keys = case.key_columns
+    mask = fuser.takes(keys)
+    expect(
+        isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == (keys.num_rows,),
+        f"takes gives {type(mask).__name__}, not an array of {keys.num_rows} bools",
+    )
+    backwards = case.open().takes(keys.take(pa.array(np.arange(keys.num_rows)[::-1])))
+    singly = [bool(fuser.takes(keys.slice(at, 1))[0]) for at in range(keys.num_rows)]
+    expect(
+        np.array_equal(backwards[::-1], mask) and singly == mask.tolist(),
+        "it takes other rows where they come one by one, or in the opposite order",
     )
 
 

@@ -203,3 +203,24 @@ class PoolsTheBatch(Pool):
 
 class KeepsTheSlot(Pool):
     keeps = ("item_id", "slot")
+
+
+class TakesSome(Pool):
+    takes_only = "rows of every other item"
+
+    def takes(self, keys):
+        return np.array([int(one) % 2 == 0 for one in keys["item_id"].to_pylist()], np.bool_)
+
+
+class TakesTheFirst(Pool):
+    takes_only = "rows that come first"
+
+    def takes(self, keys):
+        return np.arange(keys.num_rows) < 3
+
+
+class TakesNumbers(Pool):
+    takes_only = "rows that are numbered"
+
+    def takes(self, keys):
+        return np.arange(keys.num_rows)

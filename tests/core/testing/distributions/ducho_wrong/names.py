@@ -86,6 +86,7 @@ FUSERS = {
     "right": "Right",
     "right-shuffle": "Shuffle",
     "right-pool": "Pool",
+    "right-taking": "TakesSome",
     "is-of-a-kind": "OfNoKind",
     "outputs-are-declared": "UnknownDim",
     "outputs-are-declared-names": "TwiceTheName",
@@ -106,6 +107,8 @@ FUSERS = {
     "relabels-by-keys": "ShufflesAnew",
     "relabels-by-keys-range": "CountsFromOne",
     "keeps-are-keys": "KeepsTheSlot",
+    "takes-by-keys": "TakesTheFirst",
+    "takes-by-keys-mask": "TakesNumbers",
     "no-network-needed": "AsksAHost",
 }
 
