@@ -81,7 +81,6 @@ _EXPORTS = {
     "TransientError": "errors",
     "Universe": "exporter",
     "UsageError": "errors",
-    "write_ids": "exporters.ids",
 }
 
 if TYPE_CHECKING:
@@ -110,7 +109,6 @@ if TYPE_CHECKING:
         ItemFiles,
         Universe,
     )
-    from ducho_core.exporters.ids import write_ids
     from ducho_core.extraction.engine import Engine, LocalEngine
     from ducho_core.extraction.job import ChunkResult, Job
     from ducho_core.extraction.preparing import Chunk
@@ -226,7 +224,6 @@ __all__ = [
     "hookimpl",
     "option",
     "parse_options",
-    "write_ids",
 ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import faiss
 import lancedb
 import numpy as np
+import pyarrow.parquet as pq
 from qdrant_client import QdrantClient
 
 FORMATS = ("faiss", "lancedb", "qdrant")
@@ -20,7 +20,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def read_faiss(out: Path) -> dict[str, dict[str, np.ndarray]]:
-    ids = json.loads((out / "ids.json").read_text("utf-8"))
+    ids = pq.read_table(out / "ids.parquet")["item_id"].to_pylist()
     found = {}
     for path in sorted(out.glob("*.faiss")):
         index = faiss.read_index(str(path))

@@ -52,6 +52,6 @@ class QdrantOptions(_Options, frozen=True, kw_only=True, forbid_unknown_fields=T
         Literal["uuid", "row"],
         option(
             help="what a point is called: uuid5(NAMESPACE_OID, item_id), the same in every export,"
-            " or the number of its row"
+            " or the id's number in ids.parquet"
         ),
     ] = "uuid"

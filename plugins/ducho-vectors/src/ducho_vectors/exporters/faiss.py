@@ -1,4 +1,4 @@
-"""``vectors/faiss``: an index for each set, and the ids of its rows."""
+"""``vectors/faiss``: an index for each set, under the numbers of the id map."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import faiss
 import numpy as np
 
-from ducho_core import Exporter, ExportNotes, UsageError, write_ids
+from ducho_core import Exporter, ExportNotes, UsageError
 from ducho_vectors.usable import Usable
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ _METRICS = {
 
 
 class FaissExporter(Exporter):
-    """``LABEL.faiss`` for each set; ``ids.json``, the id of each row.
+    """``LABEL.faiss`` for each set.
 
-    The index holds float32 vectors under the numbers of their rows (int64), so ``ids.json`` at
-    that place is the id. By cosine they are scaled to length 1 and compared by inner product.
-    Keys without a vector are not in the index. One index at a time is in memory, whole, as
-    faiss has it: a flat one takes 4 * dim bytes a vector, and some 50 bytes for its number.
+    The index holds float32 vectors under the numbers that their ids have in ``ids.parquet``
+    (int64). By cosine they are scaled to length 1 and compared by inner product. Keys without a
+    vector are not in it. One index at a time is in memory, whole, as faiss has it: a flat one
+    takes 4 * dim bytes a vector and some 50 for its number, up to twice that as it grows.
     """
 
     def __init__(self, options: FaissOptions) -> None:
@@ -55,13 +55,12 @@ class FaissExporter(Exporter):
                 index = _numbered(index)
                 for batch in rows.batches():
                     positions, vectors = usable.choose(batch, at)
-                    index.add_with_ids(vectors, batch.start + positions)
+                    index.add_with_ids(vectors, batch.numbers[positions])
                 with folder.open(f"{one.label}.faiss") as file:
                     writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
                     faiss.write_index(index, writer)
                 del index
             remarks += usable.remarks
-        write_ids(rows, folder)
         return ExportNotes(remarks=tuple(remarks), next_step=self._next_step(rows.inputs[0]))
 
     def _train(self, index: Any, rows: ExportRows, at: int, usable: Usable) -> str:
@@ -82,8 +81,8 @@ class FaissExporter(Exporter):
     def _next_step(self, one: ExportInput) -> str:
         unit = "faiss.normalize_L2(queries); " if self._options.metric == "cosine" else ""
         return (
-            f"import faiss, json; index = faiss.read_index('{one.label}.faiss');"
-            " ids = json.load(open('ids.json', encoding='utf-8'));"
+            f"import faiss, pyarrow.parquet; index = faiss.read_index('{one.label}.faiss');"
+            " ids = pyarrow.parquet.read_table('ids.parquet')['item_id'].to_pylist();"
             f" {unit}scores, rows = index.search(queries, 10);"
             " found = [[ids[row] for row in near if row >= 0] for near in rows]"
             f"  # queries: float32 (n, {one.dim})"

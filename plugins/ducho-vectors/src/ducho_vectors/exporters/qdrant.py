@@ -36,9 +36,9 @@ class QdrantExporter(Exporter):
     """The collection ``items`` in the folder ``qdrant``.
 
     A point has a vector for each set that has the item, called like the set's label, and its
-    key in the payload. By cosine vectors are scaled to length 1, as Qdrant does itself. Points
-    are called by a UUID (version 5) of the item's id, or by the numbers of their rows. Qdrant's
-    local mode holds all points in memory while they are written, as it does when it is read.
+    key in the payload. By cosine vectors are scaled to length 1, as Qdrant does itself. A point
+    is called by a UUID (version 5) of the item's id, or by its number in ``ids.parquet``.
+    Qdrant's local mode holds all points in memory while they are written, as when it is read.
     """
 
     def __init__(self, options: QdrantOptions) -> None:
@@ -103,7 +103,7 @@ class QdrantExporter(Exporter):
             payload = {name: batch.keys[name][row].as_py() for name in rows.keys}
             points.append(
                 models.PointStruct(
-                    id=self._called(payload["item_id"], batch.start + row),
+                    id=self._called(payload["item_id"], int(batch.numbers[row])),
                     vector=named[row],
                     payload=payload,
                 )
