@@ -114,6 +114,7 @@ def ducho_exporters() -> list[ExporterSpec]:
             name="npy",
             summary="a NumPy matrix a set, and the ids of its rows",
             implementation="ducho_core.exporters.npy:NpyExporter",
+            users=True,
         ),
         ExporterSpec(
             name="parquet",
@@ -132,6 +133,7 @@ def ducho_exporters() -> list[ExporterSpec]:
             name="safetensors",
             summary="one safetensors file with a tensor a set, and the ids of its rows",
             implementation="ducho_core.exporters.safetensors:SafetensorsExporter",
+            users=True,
         ),
         ExporterSpec(
             name="ducho2",

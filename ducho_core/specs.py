@@ -141,11 +141,14 @@ class ExporterSpec(PluginSpec):
         most: how many sets it takes at once, or None for any number.
         separate: whether each set is written by itself, so that a key without a row in one
             set is simply not there and needs no policy.
+        users: whether a set about users alone is written as one about items is, with user ids
+            for item ids.
     """
 
     keys: tuple[str, ...] = ("item_id",)
     most: int | None = None
     separate: bool = False
+    users: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

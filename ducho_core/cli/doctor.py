@@ -88,6 +88,26 @@ def examine_commands(*, no_plugins: bool) -> list[Report]:
     return reports
 
 
+def examine_lists(*, no_plugins: bool) -> list[Report]:
+    """Import and check the lists of recipes that distributions add."""
+    from ducho_core.recipe_steps import added_lists, import_step
+
+    reports: list[Report] = []
+    for name, several in added_lists(no_plugins=no_plugins).items():
+        for claim in several:
+            report = Report(
+                name=f"list {name} of recipes",
+                distribution=claim.distribution,
+                version=claim.version,
+            )
+            try:
+                import_step(name, several)
+            except PluginError as error:
+                _add(report, error)
+            reports.append(report)
+    return reports
+
+
 def as_text(report: Report) -> str:
     """A report for a person: one line, then what is wrong."""
     lines = [f"{report.name} ({report.distribution} {report.version}): {report.state}"]

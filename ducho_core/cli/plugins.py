@@ -70,12 +70,13 @@ def doctor(ctx: click.Context, name: str | None, *, as_json: bool) -> None:
 
     Exits with 1 when something is broken.
     """
-    from ducho_core.cli.doctor import as_text, examine, examine_commands
+    from ducho_core.cli.doctor import as_text, examine, examine_commands, examine_lists
 
     reports = examine(get_registry(ctx), name)
     if name is None:
         no_plugins = bool(ctx.find_root().params.get("no_plugins"))
         reports += examine_commands(no_plugins=no_plugins)
+        reports += examine_lists(no_plugins=no_plugins)
     if as_json:
         emit_json([one.as_dict() for one in reports])
     else:

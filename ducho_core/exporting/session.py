@@ -179,7 +179,7 @@ class Export:
     def _check_keys(self, inputs: Sequence[SetInput]) -> None:
         keys, name = inputs[0].features.keys, inputs[0].name
         left = [key for key in keys if key not in self._spec.keys]
-        if not left:
+        if not left or (self._spec.users and keys == ("user_id",)):
             return
         label = inputs[0].label
         if "slot" in left:

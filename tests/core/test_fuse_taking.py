@@ -275,8 +275,11 @@ def test_sets_about_users_are_sets_as_any_other(tmp_path):
     unit = Store(store).open("unit")
     assert (unit.keys, unit.path.parent.name) == (("user_id",), "fused-users")
     export("unit", "parquet", tmp_path / "out", store=store)
-    (path,) = (tmp_path / "out").glob("*.parquet")
-    assert sorted(pq.read_table(path)["user_id"].to_pylist()) == keys
+    (name,) = {path.name for path in (tmp_path / "out").glob("*.parquet")} - {"ids.parquet"}
+    assert sorted(pq.read_table(tmp_path / "out" / name)["user_id"].to_pylist()) == keys
+    for to in ("npy", "safetensors"):
+        export("unit", to, tmp_path / to, store=store)
+        assert pq.read_table(tmp_path / to / "ids.parquet")["user_id"].to_pylist() == keys
     items = ["a", "b"]
     put_set(store, "items", items, vectors_for(items, 5))
     with pytest.raises(UsageError, match="their rows are not about the same things"):
