@@ -546,5 +546,7 @@ def test_a_column_that_is_called_like_an_input_can_be_left_out(tmp_path):
     assert inputs(text=("none",)) == ["image"]
     with pytest.raises(UsageError, match=r"titel.*\n.*--image none"):
         inputs(image="none", text=("titel",))
+    (report,) = extract(source, "probe", store=tmp_path / "s", image="none", audio="none")
+    assert report.stored == 1  # which takes texts alone
     with pytest.raises(UsageError, match="everything that it takes is left out"):
         inputs(image="none", text=("none",), audio="none")
