@@ -18,7 +18,7 @@ from ducho_core.testing.network import no_network
 if TYPE_CHECKING:
     from ducho_core.testing.exporter_case import ExporterCase
 
-_REPORT = "export.json"
+_OURS = {"export.json", "ids.parquet"}
 
 
 @check("open writes nothing", "exporter")
@@ -35,7 +35,7 @@ def notes_are_told(case: ExporterCase) -> None:
     """Remarks that are sentences, a next step that is a command."""
     with watched_folder() as folder:
         notes: object = case.write(folder / "out")
-        found = set(files_in(folder / "out")) - {_REPORT}
+        found = set(files_in(folder / "out")) - _OURS
     expect(found, "nothing was written")
     if not isinstance(notes, ExportNotes):
         raise CheckFailed(f"write returned {notes!r}, not ExportNotes")
