@@ -8,11 +8,11 @@ makes a path from an id by itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import BinaryIO
@@ -35,6 +35,7 @@ class ExportInput:
         fingerprint: of its feature set.
         output: which embedding of that set it is.
         rows: rows that its set has.
+        spec: the set's SPEC, which says how it was made.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ExportInput:
     fingerprint: str
     output: str
     rows: int
+    spec: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,6 +143,13 @@ def ducho_exporters() -> list[ExporterSpec]:
             keys=("user_id", "item_id"),
             separate=True,
         ),
+        ExporterSpec(
+            name="huggingface",
+            summary="a Hugging Face dataset with its card, and Croissant metadata",
+            implementation="ducho_core.exporters.huggingface:HuggingFaceExporter",
+            options="ducho_core.exporters.options:HuggingFaceOptions",
+            keys=KEY_COLUMNS,
+        ),
     ]
 
 

@@ -41,3 +41,17 @@ class Ducho2Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     folders: Annotated[
         tuple[str, ...], option(help="instead of these three, BACKEND/MODEL/LAYER in one")
     ] = ()
+
+
+class HuggingFaceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of ``core/huggingface``."""
+
+    title: Annotated[str, option(help="what the dataset is called", min_length=1)] = (
+        "Item features for recommendation"
+    )
+    description: Annotated[str, option(help="a sentence or more on what it is")] = ""
+    license: Annotated[
+        str,
+        option(help="the licence as the hub calls it, such as cc-by-4.0; none is said without"),
+    ] = ""
+    tags: Annotated[tuple[str, ...], option(help="further tags")] = ()

@@ -35,6 +35,7 @@ def export_inputs(inputs: Sequence[SetInput]) -> tuple[ExportInput, ...]:
             fingerprint=one.features.fingerprint,
             output=one.output,
             rows=len(one.features),
+            spec=one.features.spec,
         )
         for one in inputs
     )
