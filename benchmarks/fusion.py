@@ -7,7 +7,6 @@ larger over the keys between them. The key columns count: they are the items' id
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -23,6 +22,7 @@ from ducho_core.store import Store
 from ducho_core.store.schema import embedding_array
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 GOAL = 64
@@ -34,10 +34,10 @@ METHODS: dict[str, tuple[str, ...]] = {
     "mean": ("mean",),
     "l2": ("concat", "one", "-o", "scale=l2"),
     "zscore": ("concat", "one", "-o", "scale=zscore"),
-    "pca": ("pca", "-o", "dim=64"),
+    "pca": ("pca", "-o", "dim=8"),
     "whiten": ("whiten",),
-    "project": ("project", "-o", "dim=64"),
-    "cca": ("cca", "-o", "dim=64"),
+    "project": ("project", "-o", "dim=8"),
+    "cca": ("cca", "-o", "dim=8"),
     "shuffle": ("shuffle",),
     "noise": ("noise",),
     "noise like covariance": ("noise", "-o", "like=covariance"),

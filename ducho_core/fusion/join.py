@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ducho_core.errors import CorruptionError, UsageError
-from ducho_core.extraction.digest_index import DigestIndex, Digests, digest_keys, has_repeats
+from ducho_core.extraction.digest_index import DigestIndex, digest_keys
 from ducho_core.store.rows import RowReader, Rows
 from ducho_core.store.schema import key_fields
 
@@ -166,14 +166,12 @@ class Join:
     def index(self) -> DigestIndex:
         """Digest of a key to its number in the join; made anew after ``release``."""
         if self._index is None:
-            digests = [
-                digest_keys(
-                    self.key_batch(np.arange(start, min(start + _BLOCK, len(self)))), self.keys
-                )
-                for start in range(0, len(self), _BLOCK)
-            ]
+            digests = np.empty((len(self), 2), np.uint64)
+            for start in range(0, len(self), _BLOCK):
+                numbers = np.arange(start, min(start + _BLOCK, len(self)))
+                digests[numbers] = digest_keys(self.key_batch(numbers), self.keys)
             self._index = DigestIndex()
-            self._index.add(np.concatenate(digests), np.arange(len(self), dtype=np.int64))
+            self._index.add_fresh(digests, 0)
         return self._index
 
     def release(self) -> None:
@@ -228,26 +226,26 @@ class Join:
 
     def _add(self, one: SetInput) -> None:
         rows = np.full(len(self), ABSENT, self._integer)
-        fresh: list[Digests] = []
-        fresh_rows: list[Rows] = []
-        at = 0
+        count = len(one.features)
+        digests = np.empty((count, 2), np.uint64)
+        added = np.empty(count, self._integer)
+        at = fresh = 0
         for batch in one.features.batches(self.keys):
-            digests = digest_keys(batch, self.keys)
-            found, numbers = self.index.find(digests)
+            here = digest_keys(batch, self.keys)
+            found, numbers = self.index.find(here)
             numbers = numbers[found]
             if (rows[numbers] != ABSENT).any() or len(np.unique(numbers)) < len(numbers):
                 raise _repeated(one)
             rows[numbers] = np.flatnonzero(found) + at
-            fresh.append(digests[~found])
-            fresh_rows.append((np.flatnonzero(~found) + at).astype(self._integer))
-            at += batch.num_rows
+            unknown = np.flatnonzero(~found)
+            digests[fresh : fresh + len(unknown)] = here[unknown]
+            added[fresh : fresh + len(unknown)] = unknown + at
+            at, fresh = at + batch.num_rows, fresh + len(unknown)
         end = len(self)
-        added = np.concatenate(fresh_rows)
-        digests = np.concatenate(fresh)
-        del fresh, fresh_rows
-        if has_repeats(digests):
+        added = added[:fresh].copy()
+        if not self.index.add_fresh(digests[:fresh], end):
             raise _repeated(one)
-        self.index.add(digests, np.arange(end, end + len(added), dtype=np.int64))
+        del digests
         none = np.full(len(added), ABSENT, self._integer)
         self.rows = [np.concatenate([earlier, none]) for earlier in self.rows]
         self.rows.append(np.concatenate([rows, added]))

@@ -226,6 +226,8 @@ class Fusion:
 
     def _commit(self, writer: SetWriter, layout: Layout, report: FusionReport) -> None:
         report.skipped = len(FeatureSet(writer.path))
+        if not writer.plan_numbers():
+            layout.rows.join.release()  # planning holds all keys, and looks none up
         plan_new(writer, layout)
         # A first pass for the row numbers alone tells how the inputs are best read.
         layout.prepare(one.numbers[one.numbers >= 0] for one in pending_chunks(writer, layout))

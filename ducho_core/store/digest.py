@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -38,18 +38,21 @@ def content_sha256(table: pa.Table) -> str:
     return whole.hexdigest()
 
 
-def sorted_sha256(columns: Mapping[str, pa.Array], order: npt.NDArray[np.integer[Any]]) -> str:
+def sorted_sha256(
+    columns: Iterable[tuple[str, pa.Array]], order: npt.NDArray[np.integer[Any]]
+) -> str:
     """``content_sha256`` of the table of these columns with its rows put into an order.
 
-    The table is never made: memory is bounded by a block of rows beside the columns.
+    The table is never made: memory is bounded by a block of rows beside one column.
 
     Args:
-        columns: name to column, without nulls, in the order of the table.
+        columns: names and columns, without nulls, in the order of the table; each is let go
+            of before the next is asked for.
         order: for each row of that table its position in the columns, (n,).
     """
     whole = hashlib.sha256()
     ones = np.ones(_BLOCK, np.uint8)
-    for name, column in columns.items():
+    for name, column in columns:
         word = type_word(column.type)
         whole.update(f"{name}\0{word}\0".encode() + len(order).to_bytes(8, "little"))
         for start in range(0, len(order), _BLOCK):
@@ -59,6 +62,7 @@ def sorted_sha256(columns: Mapping[str, pa.Array], order: npt.NDArray[np.integer
                 block = column.take(pa.array(order[start : start + _BLOCK]))
                 content: Any = feed(block)
                 whole.update(content)
+        del column
     return whole.hexdigest()
 
 

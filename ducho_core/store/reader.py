@@ -183,21 +183,30 @@ class FeatureSet:
         Args:
             rows: which rows it is about, (n,) in the order of ``batches``; all by default.
         """
-        # The keys are sorted before the digests are there, since both take memory a row.
         columns = self._key_columns()
         order = pc.sort_indices(
             pa.table(columns), [(name, "ascending") for name in self.keys]
         ).to_numpy()
+        order = order.astype(np.uint32 if len(self) < 2**32 else np.uint64)
+        if rows is not None:
+            order = order[rows[order]]
+        return sorted_sha256(self._digest_columns(columns), order)
+
+    def _digest_columns(self, columns: dict[str, pa.Array]) -> Iterator[tuple[str, pa.Array]]:
+        """The key columns, which are taken away, and then the row digests: never both."""
+        for name in self.keys:
+            yield name, columns.pop(name)
         digests = np.empty((len(self), 32), np.uint8)
         at = 0
         for batch in self.batches():
             joined = b"".join(row_digests(pa.Table.from_batches([batch])).to_pylist())
             digests[at : at + batch.num_rows] = np.frombuffer(joined, np.uint8).reshape(-1, 32)
             at += batch.num_rows
-        columns["row_sha256"] = pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(32), len(digests), [None, pa.py_buffer(digests)]
+        buffer = pa.py_buffer(digests)
+        yield (
+            "row_sha256",
+            pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(digests), [None, buffer]),
         )
-        return sorted_sha256(columns, order if rows is None else order[rows[order]])
 
     def _key_columns(self) -> dict[str, pa.Array]:
         batches = list(self.batches(self.keys))
