@@ -10,7 +10,8 @@ import pytest
 from ducho_recsys import split_interactions
 
 from ducho_core import SourceError, UsageError
-from tests.plugins.recsys.split_kit import rows, write
+from tests.core.set_samples import HOSTILE
+from tests.plugins.recsys.split_kit import pairs, rows, write
 
 HEADER = "user_id item_id rating timestamp"
 
@@ -165,3 +166,20 @@ def test_what_a_reader_proposes_is_a_flag_of_this_command(tmp_path, listed):
     write(source, listed, None)
     with pytest.raises(UsageError, match=r"if the first line names no columns: --no-header"):
         split_interactions(source, tmp_path / "t")
+
+
+def test_ids_of_any_kind_are_kept_exactly(tmp_path):
+    ids = [one for one in HOSTILE if one]
+    listed = [(f"u{user}", one) for user in range(3) for one in ids]
+    listed += [(one, "item") for one in ids]
+    columns = {name: [pair[at] for pair in listed] for at, name in enumerate(("user", "item"))}
+    pq.write_table(pa.table(columns), tmp_path / "r.parquet")
+    split = split_interactions(tmp_path / "r.parquet", tmp_path / "s")
+    assert set(split.items.to_pylist()) == {*ids, "item"}
+    assert set(split.users.to_pylist()) == {*ids, "u0", "u1", "u2"}
+    assert split.items.to_pylist() == sorted({*ids, "item"}, key=lambda one: one.encode())
+    found = [
+        pair for part in ("train", "validation", "test") for pair in pairs(getattr(split, part))
+    ]
+    assert sorted(found) == sorted(listed)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.parquet", "s"]
