@@ -286,7 +286,25 @@ def test_only_what_is_new_since_an_export_is_written(store, tmp_path, to):
 
 
 @pytest.mark.parametrize("to", FORMATS)
-def test_a_damaged_row_is_told_as_the_store_tells_it(store, tmp_path, monkeypatch, to):
+@pytest.mark.parametrize("metric", METRICS)
+def test_numbers_that_are_not_finite_are_left_out_and_listed(store, tmp_path, to, metric):
+    values = vectors_for(CONTIGUOUS, 4)
+    values[3, 1], values[8, 0] = np.inf, np.nan
+    put_set(store, "one", CONTIGUOUS, values)
+    out = tmp_path / "out"
+    report = export("one", to, out, store=store, options={"metric": metric})
+    rest = [at for at in range(60) if at not in (3, 8)]
+    name = "vector" if to == "lancedb" else "one"
+    expected = held_as(to, metric, values[rest])
+    compare(READ[to](out)[name], [CONTIGUOUS[at] for at in rest], expected)
+    assert "2 vectors of one have numbers that are not finite" in report.notes.remarks[0]
+    listed = [json.loads(line) for line in (out / "left-out.jsonl").read_text().splitlines()]
+    assert [one["item_id"] for one in listed] == ["3", "8"]
+
+
+@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("error", [StoreError("chunk 2 is damaged"), KeyboardInterrupt("chunk 2")])
+def test_an_error_of_the_rows_stays_what_it_is(store, tmp_path, monkeypatch, to, error):
     monkeypatch.setattr(joined, "block_rows", lambda dims: 7)
     put_set(store, "one", CONTIGUOUS, vectors_for(CONTIGUOUS, 4))
     batch, calls = joined.JoinedRows.batch, []
@@ -294,13 +312,39 @@ def test_a_damaged_row_is_told_as_the_store_tells_it(store, tmp_path, monkeypatc
     def failing(self, numbers, keys):
         calls.append(len(numbers))
         if len(calls) == 3:
-            raise StoreError("chunk 2 is damaged")
+            raise error
         return batch(self, numbers, keys)
 
     monkeypatch.setattr(joined.JoinedRows, "batch", failing)
-    with pytest.raises(StoreError, match=r"^chunk 2 is damaged$"):
+    with pytest.raises(type(error), match=r"^chunk 2") as caught:
         export("one", to, tmp_path / "out", store=store)
+    assert caught.value is error
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("to", "where", "what"),
+    [
+        ("faiss", faiss, "write_index"),
+        ("lancedb", lancedb.db.LanceDBConnection, "create_table"),
+        ("qdrant", QdrantClient, "upsert"),
+    ],
+)
+def test_a_library_that_fails_leaves_an_earlier_export(
+    store, tmp_path, monkeypatch, to, where, what
+):
+    put_set(store, "one", CONTIGUOUS, vectors_for(CONTIGUOUS, 4))
+    out = tmp_path / "out"
+    export("one", to, out, store=store)
+    before = tree(tmp_path)
+
+    def fail(*given, **named):
+        raise RuntimeError("no space left")
+
+    monkeypatch.setattr(where, what, fail)
+    with pytest.raises(StoreError, match="could not write the rows: no space left"):
+        export("one", to, out, store=store)
+    assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize(

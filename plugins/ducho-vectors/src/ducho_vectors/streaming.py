@@ -37,12 +37,14 @@ class Source(Generic[T]):
 def written_by(library: str, *sources: Source[T]) -> Iterator[None]:
     """Give errors of the rows as they were, and those of a library as ``StoreError``.
 
+    An ``OSError`` is left to the export's folder, which explains it.
+
     Raises:
         StoreError: the library could not write.
     """
     try:
         yield
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError) as error:
         for one in sources:
             if one.error is not None:
                 raise one.error from None

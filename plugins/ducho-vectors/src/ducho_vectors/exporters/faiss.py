@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 
 from ducho_core import Exporter, ExportNotes, UsageError
+from ducho_vectors.streaming import written_by
 from ducho_vectors.usable import Usable
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class FaissExporter(Exporter):
                 for batch in rows.batches():
                     positions, vectors = usable.choose(batch, at)
                     index.add_with_ids(vectors, batch.numbers[positions])
-                with folder.open(f"{one.label}.faiss") as file:
+                with folder.open(f"{one.label}.faiss") as file, written_by("faiss"):
                     writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
                     faiss.write_index(index, writer)
                 del index
