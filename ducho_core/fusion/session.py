@@ -229,6 +229,7 @@ class Fusion:
         if not writer.plan_numbers():
             layout.rows.join.release()  # planning holds all keys, and looks none up
         plan_new(writer, layout)
+        pa.default_memory_pool().release_unused()
         # A first pass for the row numbers alone tells how the inputs are best read.
         layout.prepare(one.numbers[one.numbers >= 0] for one in pending_chunks(writer, layout))
         pending = sum(len(one.numbers) for one in pending_chunks(writer, layout))

@@ -188,6 +188,7 @@ class FeatureSet:
             pa.table(columns), [(name, "ascending") for name in self.keys]
         ).to_numpy()
         order = order.astype(np.uint32 if len(self) < 2**32 else np.uint64)
+        pa.default_memory_pool().release_unused()
         if rows is not None:
             order = order[rows[order]]
         return sorted_sha256(self._digest_columns(columns), order)
@@ -196,6 +197,7 @@ class FeatureSet:
         """The key columns, which are taken away, and then the row digests: never both."""
         for name in self.keys:
             yield name, columns.pop(name)
+        pa.default_memory_pool().release_unused()
         digests = np.empty((len(self), 32), np.uint8)
         at = 0
         for batch in self.batches():
