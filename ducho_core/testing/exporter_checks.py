@@ -118,7 +118,8 @@ def reads_back(case: ExporterCase) -> None:
         raise NotApplicable("how to read the files was not said: give the test class a `read`")
     for whole in (True, False):
         for size in (1, 7, len(IDS)):
-            rows = Rows(case.context(), IDS, size, whole=whole)
+            ids = case.ids(case.open())
+            rows = Rows(case.context(), ids, size, whole=whole)
             with watched_folder() as folder:
                 case.write(folder / "out", size=size, whole=whole)
                 found = case.read(folder / "out")
@@ -133,12 +134,52 @@ def reads_back(case: ExporterCase) -> None:
                 )
                 more = len(found[label]) - len(expected)
                 expect(
-                    more in (0, len(IDS) - len(expected)),
+                    more in (0, len(ids) - len(expected)),
                     f"{what}: {label} has {more} rows more than there are",
                 )
                 for key, vector in expected.items():
                     near = np.allclose(found[label][key], vector, rtol=1e-6, atol=1e-7)
                     expect(near, f"{what}: {label} has other numbers for {key}")
+
+
+@check(
+    "the rows that there have to be are said with each key once, and the same again", "exporter"
+)
+def universe_settled(case: ExporterCase) -> None:
+    """Exporters with a universe only."""
+    found = []
+    for exporter in (case.open(), case.open()):
+        universe = exporter.universe()
+        if universe is None:
+            raise NotApplicable("the sets settle its rows")
+        for _ in range(2):
+            columns: list[list[tuple[str, ...]]] = []
+            for batch in universe.batches():
+                names = [batch.schema.field(name) for name in universe.keys]
+                expect(
+                    all(str(one.type) == "string" for one in names),
+                    f"the keys of {universe.name} are no strings",
+                )
+                keys = zip(*(batch[one.name].to_pylist() for one in names), strict=True)
+                columns.append(list(keys))
+            found.append([key for some in columns for key in some])
+    first = found[0]
+    expect(first, "its universe is empty")
+    expect(all(None not in key for key in first), "a key of its universe is null")
+    expect(len(set(first)) == len(first), "a key comes twice in its universe")
+    expect(all(one == first for one in found), "its universe has other keys the second time")
+
+
+@check("an export of no rows is written, or refused in words", "exporter")
+def no_rows_written(case: ExporterCase) -> None:
+    """As where nothing differs from an earlier export."""
+    if case.open().universe() is not None:
+        raise NotApplicable("its rows are those of its universe")
+    with watched_folder() as folder:
+        try:
+            case.write(folder / "out", ids=())
+        except UsageError as error:
+            expect(str(error).strip(), "no rows are refused without a word")
 
 
 @check("no path, user or host name is in a file that it writes", "exporter")

@@ -392,3 +392,14 @@ class TestDucho2(ExporterConformance):
     @pytest.fixture
     def options(self) -> dict[str, object]:
         return {"folders": "torch/resnet/avgpool,hf/bert/mean"}
+
+
+def read_huggingface(folder: Path):
+    table = pq.read_table(folder / "data").to_pydict()
+    keys = [[one] for one in table["item_id"]]
+    return {label: by_key(keys, table[label], table.get(f"{label}.present")) for label in LABELS}
+
+
+class TestHuggingFace(ExporterConformance):
+    plugin = "core/huggingface"
+    read = staticmethod(read_huggingface)

@@ -9,8 +9,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
-from ducho_core import Exporter, ExportNotes, UsageError
+from ducho_core import Exporter, ExportNotes, Universe, UsageError
+
+ITEMS = ("b", "a", "ünï", "c")
 
 
 class Unfinished(Exporter):
@@ -141,3 +144,30 @@ class AsksAHost(Right):
     def head(self):
         socket.getaddrinfo("exports.invalid", 443)
         return b""
+
+
+class OfUniverse(Right):
+    items = staticmethod(lambda: ITEMS)
+
+    @classmethod
+    def open(cls, options, context):
+        return cls()
+
+    def universe(self):
+        return Universe.of_items("four", pa.array(self.items(), pa.string()))
+
+
+class RepeatsAKey(OfUniverse):
+    items = staticmethod(lambda: (*ITEMS, "a"))
+
+
+class Shuffles(OfUniverse):
+    items = staticmethod(lambda: [f"{time.perf_counter_ns()}", *ITEMS])
+
+
+class NeedsARow(Right):
+    def write(self, rows, folder):
+        first = next(rows.batches())
+        if not len(first):
+            raise UsageError("no rows")
+        return super().write(rows, folder)

@@ -126,6 +126,10 @@ EXPORTERS = {
     "reads-back": "DropsABatch",
     "reads-back-keys": "CutsIds",
     "reads-back-numbers": "Rounds",
+    "right-universe": "OfUniverse",
+    "universe-settled": "RepeatsAKey",
+    "universe-settled-order": "Shuffles",
+    "no-rows-written": "NeedsARow",
     "files-name-no-place": "NamesItsFolder",
     "no-network-needed": "AsksAHost",
 }
