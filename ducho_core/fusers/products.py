@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _HALF = 13
 _EXACT = 53
+_ROWS = 1024
 
 
 class RowProduct:
@@ -29,13 +30,18 @@ class RowProduct:
     """
 
     def __init__(self, matrix: Matrix) -> None:
-        self._shape = matrix.shape
         bits = _EXACT - _HALF - max(1, int(matrix.shape[0]).bit_length())
         _, self._exponents = np.frexp(np.abs(matrix).max(axis=0, initial=0))
         self._matrix = np.ldexp(np.rint(np.ldexp(matrix, bits - self._exponents)), -bits)
 
     def __call__(self, rows: npt.NDArray[Any]) -> Matrix:
         """The products, (n, width) float64, of rows (n, dim)."""
+        product = np.empty((len(rows), self._matrix.shape[1]))
+        for start in range(0, len(rows), _ROWS):
+            product[start : start + _ROWS] = self._some(rows[start : start + _ROWS])
+        return product
+
+    def _some(self, rows: npt.NDArray[Any]) -> Matrix:
         rows = rows.astype(np.float64, copy=False)
         _, exponents = np.frexp(np.abs(rows).max(axis=1, initial=0))
         scaled = np.ldexp(rows, -exponents[:, None])
