@@ -16,9 +16,9 @@ from ducho_core.ducho2.tree import (
     grouped,
 )
 from ducho_core.errors import DuchoError, PluginNotFoundError, UsageError
-from ducho_core.exporting.folder import check_apart, check_target
 from ducho_core.exporting.request import ExportRequest
 from ducho_core.exporting.session import Export
+from ducho_core.exporting.target import check_apart, check_target
 from ducho_core.extraction.session import Session
 from ducho_core.fusion.request import FuseRequest
 from ducho_core.fusion.session import Fusion

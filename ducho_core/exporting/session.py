@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ducho_core.errors import ContractError, UsageError
 from ducho_core.exporter import ExportContext, ExportNotes
 from ducho_core.exporting.aligning import Alignment, Demands
-from ducho_core.exporting.folder import Folder, check_apart, check_target
+from ducho_core.exporting.folder import Folder
 from ducho_core.exporting.idmap import IdMap
 from ducho_core.exporting.report import ExportReport
 from ducho_core.exporting.report import Universe as Rows
 from ducho_core.exporting.request import ExportRequest
 from ducho_core.exporting.rows import AlignedRows, export_inputs
+from ducho_core.exporting.target import check_apart, check_target
 from ducho_core.extraction.session import Silent
 from ducho_core.fusion.inputs import open_inputs
 from ducho_core.fusion.join import Join
