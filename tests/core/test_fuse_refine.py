@@ -363,3 +363,20 @@ def test_a_product_has_the_same_bits_in_any_company_and_order(dim):
     scale = np.linalg.norm(rows, axis=1)[:, None] * np.linalg.norm(matrix, axis=0)
     errors = np.abs(whole - rows @ matrix) / np.where(scale > 0, scale, 1)
     assert errors.max() < 2**-24
+
+
+def test_inputs_without_a_common_key_have_nothing_in_common(store):
+    one, two = two_views()
+    put_set(store, "one", KEYS[:60], one[:60])
+    put_set(store, "two", KEYS[60:], two[60:])
+    with pytest.raises(UsageError, match="no key is in every set"):
+        fuse(["one", "two"], "cca", store=store, missing="drop", options=["dim=2"])
+
+
+@pytest.mark.parametrize("scale", ["l2", "zscore"])
+def test_one_row_is_scaled_as_many_are(store, scale):
+    put_set(store, "one", KEYS[:1], correlated()[:1])
+    report = fuse("one", "concat", store=store, options={"scale": scale})
+    wide = correlated()[:1].astype(np.float64)
+    expected = wide / np.linalg.norm(wide) if scale == "l2" else np.zeros_like(wide)
+    close(rows_of(store, report, KEYS[:1]), expected)
