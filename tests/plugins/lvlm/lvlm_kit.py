@@ -400,6 +400,7 @@ class Library:
             return_dict=True,
             return_tensors="pt",
         )
+        made.pop("labels", None)  # PaliGemma's, for training
         return dict(made)
 
     @torch.inference_mode()
@@ -415,9 +416,11 @@ class Library:
         tail = torch.tensor([list(answer)], dtype=torch.long)
         given["input_ids"] = torch.cat([inputs["input_ids"], tail], 1)
         given["attention_mask"] = torch.ones_like(given["input_ids"])
-        if "mm_token_type_ids" in given:
-            zeros = torch.zeros_like(tail)
-            given["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], zeros], 1)
+        # What the model said is no image; in PaliGemma 1 is what is no part of the prompt.
+        kind = int(self.model.config.model_type == "paligemma")
+        for name in ("mm_token_type_ids", "token_type_ids"):
+            if name in given:
+                given[name] = torch.cat([inputs[name], torch.full_like(tail, kind)], 1)
         if getattr(self.model.model, "rope_deltas", None) is not None:
             self.model.model.rope_deltas = None
         out = self.model(**given, use_cache=False, output_hidden_states=True)

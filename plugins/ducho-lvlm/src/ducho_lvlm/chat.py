@@ -31,6 +31,7 @@ Arrays = dict[str, "npt.NDArray[Any]"]
 
 _CHARACTERS_A_TOKEN = 64
 _WIDEST = 200
+_NOT_FOR_THE_MODEL = {"attention_mask", "labels"}  # batches make the one, training needs the other
 _DATE = "26 Jul 2024"
 
 
@@ -176,12 +177,13 @@ class Chat:
         tokens: Arrays = {}
         pixels: Arrays = {}
         for name, tensor in made.items():
+            if name in _NOT_FOR_THE_MODEL:
+                continue
             array = tensor.numpy()
             if array.shape == shape:
                 tokens[name] = array[0].astype(np.int64)
-            elif name != "attention_mask":
+            else:
                 pixels[name] = array
-        tokens.pop("attention_mask", None)
         return tokens, pixels
 
     def fit(self, image: Image.Image) -> Image.Image:
