@@ -35,13 +35,15 @@ if TYPE_CHECKING:
 _NAME = "item"
 _MEANS = {"last": "last", "mean": "mean_prompt"}
 
-# By a part of the model's name: instruction and ending, as the models' own code has them
-# (GmeQwen2VL in the cards of Alibaba-NLP/gme-*; qwen3_vl_embedding.py of Qwen3-VL-Embedding).
-_CONVENTIONS = {
-    "gme-qwen2": ("You are a helpful assistant.", "<|endoftext|>"),
-    "qwen3-vl-embedding": ("Represent the user's input.", ""),
+# By a part of the model's name: instruction, ending and pixels, as the models' own code has them:
+# gme_inference.py of Alibaba-NLP's GME (1,280 image tokens of 28 x 28 pixels) and
+# qwen3_vl_embedding.py of Qwen3-VL-Embedding (1,800 of 32 x 32). Both put the image before the
+# text, take the last token's state and scale it to length 1.
+_CONVENTIONS: dict[str, tuple[str, str, int | None]] = {
+    "gme-qwen2": ("You are a helpful assistant.", "<|endoftext|>", 1280 * 28 * 28),
+    "qwen3-vl-embedding": ("Represent the user's input.", "", 1800 * 32 * 32),
 }
-_PLAIN = ("", "")
+_PLAIN = ("", "", None)
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +119,7 @@ class EmbedderExtractor(Extractor):
                 f"truncate_dim={options.truncate_dim}: {source.name!r} gives {width} numbers"
             )
         known = source.name.rpartition("/")[2].lower()
-        instruction, ending = next(
+        instruction, ending, pixels = next(
             (found for part, found in _CONVENTIONS.items() if part in known), _PLAIN
         )
         options = msgspec.structs.replace(
@@ -126,6 +128,7 @@ class EmbedderExtractor(Extractor):
             revision=source.commit,
             instruction=instruction if options.instruction is None else options.instruction,
             ending=ending if options.ending is None else options.ending,
+            max_pixels=pixels if options.max_pixels is None else options.max_pixels,
         )
         question = Question(
             parts=_joined(texts),

@@ -1,7 +1,8 @@
 """Good models to start with, for ``ducho plugins models`` and where no model was given.
 
 Licences and lengths (the hidden sizes) were written down from general knowledge of the models, not
-read off their cards: check the licence on a model's card before you use it.
+read off their cards: check the licence on a model's card before you use it. The length of GME's
+vectors is that of Xinference's list of embedding models.
 """
 
 from __future__ import annotations

@@ -151,7 +151,10 @@ class EmbedderOptions(ModelOptions, frozen=True, kw_only=True, forbid_unknown_fi
     ] = None
     max_pixels: Annotated[
         int | None,
-        option(help="as of lvlm/prompted; none: as the model ships", ge=1024),
+        option(
+            help="as of lvlm/prompted; the model's own convention if not given, else as it ships",
+            ge=1024,
+        ),
     ] = None
     max_images: Annotated[
         int,
