@@ -245,6 +245,9 @@ def export(
     from ducho_core.registry import Registry as Discover
 
     listed = [sets] if isinstance(sets, str) else list(sets)
+    for name in ("id_map", "since"):
+        if settings.get(name) is not None:
+            settings[name] = os.fspath(settings[name])
     try:
         request = msgspec.convert(
             {"sets": listed, "to": to, "out": os.fspath(out), **settings}, ExportRequest
