@@ -1,0 +1,1 @@
+"""What recommender frameworks read, written from feature sets and a split."""

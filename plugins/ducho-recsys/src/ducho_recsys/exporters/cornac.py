@@ -1,0 +1,70 @@
+"""``recsys/cornac``: arrays for Cornac, and the split beside them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ducho_core import ExportNotes
+from ducho_recsys.exporters.base import SplitExporter
+from ducho_recsys.exporters.matrix import npy_header
+from ducho_recsys.exporters.numbering import PARTS
+
+if TYPE_CHECKING:
+    from ducho_core import ExportFolder, ExportRows
+    from ducho_recsys.exporters.numbering import Numbered
+
+
+class CornacExporter(SplitExporter):
+    """``LABEL.npy``, float32 (n, dim), a set; ``items.parquet``; the split's three parts.
+
+    ``ducho_recsys.cornac`` makes of this folder what Cornac takes: a modality with a row for each
+    item, and the interactions. Cornac itself takes a set that lacks an item, and then gives that
+    item another one's vector.
+    """
+
+    framework: ClassVar[str] = "Cornac"
+
+    def write_numbered(
+        self, rows: ExportRows, numbered: Numbered, folder: ExportFolder
+    ) -> ExportNotes:
+        """See ``SplitExporter.write_numbered``."""
+        with ExitStack() as stack:
+            files = [stack.enter_context(folder.open(f"{one.label}.npy")) for one in rows.inputs]
+            for file, one in zip(files, rows.inputs, strict=True):
+                file.write(npy_header((len(rows), one.dim)))
+            for batch in rows.batches():
+                for file, values in zip(files, batch.values, strict=True):
+                    file.write(np.ascontiguousarray(values, "<f4").data)
+        with folder.open("items.parquet") as file:
+            pq.write_table(pa.table({"item_id": numbered.items}), file, compression="zstd")
+        for name in PARTS:
+            part = numbered.parts[name]
+            table = pa.table(
+                {
+                    "user_id": numbered.users.take(pa.array(part.users)),
+                    "item_id": numbered.items.take(pa.array(part.items)),
+                    "rating": _column(part.ratings, len(part)),
+                    "timestamp": _column(part.times, len(part)),
+                }
+            )
+            with folder.open(f"{name}.parquet") as file:
+                pq.write_table(table, file, compression="zstd")
+        first = rows.inputs[0].label
+        return ExportNotes(
+            remarks=numbered.remarks(),
+            next_step="from ducho_recsys import cornac; BaseMethod.from_splits("
+            f"**cornac.splits('.'), item_image=cornac.modality('.', '{first}'),"
+            " exclude_unknowns=True)",
+        )
+
+
+def _column(values: np.ndarray | None, count: int) -> pa.Array:
+    return pa.nulls(count, pa.float64()) if values is None else pa.array(values)
+
+
+__all__ = ["CornacExporter"]
