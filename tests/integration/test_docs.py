@@ -60,7 +60,7 @@ def test_the_documentation_examples_run(shop: Path) -> None:
 def test_the_examples_about_splits_run(shop: Path) -> None:
     if importlib.util.find_spec("ducho_recsys") is None:
         pytest.skip("ducho-recsys is not installed")
-    run_all([DOCS / "split.md"], shop)
+    run_all([DOCS / "split.md", DOCS / "recommenders.md"], shop)
 
 
 def test_the_examples_of_ducho_2_run(shop: Path) -> None:
@@ -81,7 +81,7 @@ def test_every_page_with_examples_is_run() -> None:
     with_examples = {page for page in PAGES if examples(page)} - set(PLUGIN_PAGES)
     assert {page.name for page in with_examples} == {
         *("README.md", "extract.md", "store.md", "fuse.md", "split.md", "export.md"),
-        *("recipes.md", "ducho2.md"),
+        *("recipes.md", "ducho2.md", "recommenders.md"),
     }
 
 

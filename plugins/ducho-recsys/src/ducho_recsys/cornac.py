@@ -10,8 +10,7 @@
     )
 
 Without ``exclude_unknowns`` Cornac 3.0.1 stops at an item that is validated on and neither trained
-nor tested on. Every call reads the files anew: Cornac puts the rows of a modality in another order,
-in place.
+nor tested on. Every call reads the files anew: Cornac sorts the rows of a modality in place.
 """
 
 from __future__ import annotations
