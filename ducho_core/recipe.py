@@ -18,7 +18,7 @@ from ducho_core.fusion.request import FuseRequest
 from ducho_core.recipe_steps import RecipeStep, added_lists, import_step
 
 _LISTS = {"key", "text", "null", "clean", "sets"}
-_PATHS = {"source", "root", "out", "id_map", "since"}
+_PATHS = {"source", "root", "out", "items", "id_map", "since"}
 _FIELDS = [field.name for field in msgspec.structs.fields(ExtractionRequest)]
 _ALONE = ("store", "extractions", "fusions", "exports")
 

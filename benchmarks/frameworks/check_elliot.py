@@ -32,24 +32,30 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--epochs", type=int, default=3)
     given = parser.parse_args()
-    found = cases(given.data.resolve(), "elliot")
+    data = given.data.resolve()
+    found = cases(data, "elliot")
+    half = cases(data, "elliot-textual")[-1]
     checkout = given.checkout.resolve()
     sys.path.insert(0, str(checkout))
     shim(checkout)
     with tempfile.TemporaryDirectory() as name:
         where = Path(name)
         (where / "external").symlink_to(checkout / "external")
-        for case in found:
+        for case in (*found, half):
             for part in ("data", "config_files"):
                 shutil.copytree(case.folder / part, where / part, dirs_exist_ok=True)
         os.chdir(where)
         for case in found:
             config = where / "config_files" / f"{dataset_name(case)}.yml"
-            data = load(config)
+            loaded = load(config)
             for label, loader in (("covers", "VisualAttribute"), ("titles", "TextualAttribute")):
-                case.compare(label, held(data, loader, case))
+                case.compare(label, held(loaded, loader, case))
             without_sentinel(case, where, config)
+        loaded = load(where / "config_files" / f"{dataset_name(half)}.yml")
+        half.compare("titles", held(loaded, "TextualAttribute", half))
+        assert not hasattr(loaded.side_information, "VisualAttribute")
         train(where, found[-1], given.epochs)
+        train(where, half, given.epochs)
 
 
 def shim(checkout: Path) -> None:
@@ -172,7 +178,7 @@ def without_sentinel(case: Case, where: Path, config: Path) -> None:
 
 
 def train(where: Path, case: Case, epochs: int) -> None:
-    """Train VBPR, with the exported configuration, and FREEDOM."""
+    """Train VBPR, with the exported configuration, and FREEDOM where there are two sets."""
     path = where / "config_files" / f"{dataset_name(case)}.yml"
     config = yaml.safe_load(path.read_text("utf-8"))
     models = config["experiment"]["models"]
@@ -180,20 +186,15 @@ def train(where: Path, case: Case, epochs: int) -> None:
     vbpr["epochs"] = epochs
     vbpr["meta"] |= {"validation_rate": epochs, "verbose": False}
     freedom = {name: value for name, value in vbpr.items() if name != "comb_mod"}
-    models["external.FREEDOM"] = freedom | {
-        "n_layers": 1,
-        "n_ui_layers": 2,
-        "top_k": 10,
-        "factors_multimod": 64,
-        "mw": "(0.1,0.9)",
-        "drop": 0.8,
-        "lr_sched": "(1.0,50)",
-    }
+    freedom |= {"n_layers": 1, "n_ui_layers": 2, "top_k": 10, "factors_multimod": 64}
+    freedom |= {"mw": "(0.1,0.9)", "drop": 0.8, "lr_sched": "(1.0,50)"}
+    if len(config["experiment"]["data_config"]["side_information"]) == 2:
+        models["external.FREEDOM"] = freedom
     path.write_text(yaml.safe_dump(config), "utf-8")
     from elliot.run import run_experiment
 
     run_experiment(str(path))
-    for result in sorted((where / "results").rglob("rec_*.tsv")):
+    for result in sorted((where / "results" / dataset_name(case)).rglob("rec_*.tsv")):
         print(result.read_text("utf-8"))
 
 

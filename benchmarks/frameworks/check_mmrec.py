@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from _compare import Case, cases, no_cuda, old_numpy, old_scipy, stand_in
 
 
@@ -25,22 +26,28 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--epochs", type=int, default=5)
     given = parser.parse_args()
-    found = cases(given.data.resolve(), "mmrec")
+    data = given.data.resolve()
+    found = cases(data, "mmrec")
+    halves = {slot: cases(data, f"mmrec-{slot}")[-1] for slot in ("image", "text")}
     checkout = given.checkout.resolve()
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "src"
         source.mkdir()
         # MMRec reads configs/ and ../data/ beside the working folder.
         shutil.copytree(checkout / "src" / "configs", source / "configs")
-        for case in found:
+        for case in (*found, *halves.values()):
             shutil.copytree(case.folder / "data", Path(name) / "data", dirs_exist_ok=True)
             shutil.copytree(case.folder / "src", source, dirs_exist_ok=True)
         os.chdir(source)
         sys.path.insert(0, str(checkout / "src"))
         shim()
         for case in found:
-            compare(case)
-        train(found[-1], given.epochs)
+            compare(case, ("covers", "titles"))
+        compare(halves["image"], ("covers", None))
+        compare(halves["text"], (None, "titles"))
+        for case in (found[-1], *halves.values()):
+            train(case, given.epochs)
+        show_zero_row(found[0])
 
 
 def shim() -> None:
@@ -90,10 +97,13 @@ def load(case: Case, model: str, epochs: int = 1) -> Any:
     return get_model(model)(config, loader)
 
 
-def compare(case: Case) -> None:
-    """Hold what VBPR holds against the store."""
+def compare(case: Case, labels: tuple[str | None, str | None]) -> None:
+    """Hold what VBPR holds against the store; None where it is to hold nothing."""
     model = load(case, "VBPR")
-    for label, held in (("covers", model.v_feat), ("titles", model.t_feat)):
+    for label, held in zip(labels, (model.v_feat, model.t_feat), strict=True):
+        if label is None:
+            assert held is None
+            continue
         vectors = held.numpy()
         assert model.n_items == len(vectors), (model.n_items, len(vectors))
         case.compare(
@@ -108,18 +118,36 @@ def compare(case: Case) -> None:
 
 def train(case: Case, epochs: int) -> None:
     """Train VBPR and FREEDOM, and look at the graph that FREEDOM made of the features."""
-    import torch
     from utils.quick_start import quick_start
 
     for model in ("VBPR", "FREEDOM"):
         quick_start(model, dataset_name(case), settings(epochs), save_model=False)
+    print(f"{case.folder.name}: {graph_of(case)}")
+
+
+def graph_of(case: Case) -> str:
+    """What FREEDOM's graph of items is like."""
+    import torch
+
     graph = load(case, "FREEDOM").mm_adj.coalesce()
-    degrees = torch.bincount(graph.indices()[1], minlength=graph.shape[0])
     assert torch.isfinite(graph.values()).all()
-    print(
-        f"FREEDOM's graph of items: {graph._nnz()} edges, all finite; the busiest of"
+    degrees = torch.bincount(graph.indices()[1], minlength=graph.shape[0])
+    return (
+        f"FREEDOM's graph of items has {graph._nnz()} edges, and the busiest of"
         f" {graph.shape[0]} items is a neighbour of {int(degrees.max())}"
     )
+
+
+def show_zero_row(case: Case) -> None:
+    """Say what a row of zeros, which an export never writes, does to that graph."""
+    folder = Path("../data") / dataset_name(case)
+    for path in folder.glob("*_feat.npy"):
+        matrix = np.load(path)
+        matrix[0] = 0
+        np.save(path, matrix)
+    for path in folder.glob("*.pt"):
+        path.unlink()
+    print(f"with a row of zeros: {graph_of(case)}")
 
 
 if __name__ == "__main__":

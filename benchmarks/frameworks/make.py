@@ -20,8 +20,17 @@ from ducho_recsys import split_interactions
 from ducho_core import Store, export, extract
 
 ITEMS, USERS, EACH = 240, 150, 14
-FRAMEWORKS = ("elliot", "mmrec", "cornac", "recbole", "lattice")
 SETS = {"covers": 40, "titles": 24}
+EXPORTS: dict[str, tuple[str, list[str], dict[str, str]]] = {
+    **{
+        name: (name, list(SETS), {})
+        for name in ("elliot", "mmrec", "cornac", "recbole", "lattice")
+    },
+    "mmrec-image": ("mmrec", ["covers"], {}),
+    "mmrec-text": ("mmrec", ["titles"], {"slots": "text"}),
+    "elliot-textual": ("elliot", ["titles"], {"slots": "textual"}),
+}
+"""Of each folder the framework, the sets and the options."""
 ODD = ["007", "7", "1e3", "ünï/x", "B 01", "a.b", "A.B", "日本", "=1+1", "%41", "../../up"]
 
 
@@ -99,19 +108,19 @@ def make_case(folder: Path, ids: list[str], split: Path, *, whole: bool) -> None
             options={"dim": dim},
         )
     numbers = {}
-    for framework in FRAMEWORKS:
-        out = folder / framework
+    for name, (framework, sets, options) in EXPORTS.items():
+        out = folder / name
         report = export(
-            list(SETS),
+            sets,
             f"recsys/{framework}",
             out,
             store=store,
-            options={"split": str(split)},
+            options=[f"split={split}", *(f"{key}={value}" for key, value in options.items())],
             missing=None if whole else "mean",
         )
         table = pq.read_table(out / "ids.parquet").sort_by("row")
-        numbers[framework] = table["item_id"].to_pylist()
-        print(f"{folder.name}, {framework}: {report.rows} rows", *report.notes.remarks, sep="\n  ")
+        numbers[name] = table["item_id"].to_pylist()
+        print(f"{folder.name}, {name}: {report.rows} rows", *report.notes.remarks, sep="\n  ")
     held = {}
     for name in SETS:
         keys, values = Store(store).open(name).to_numpy()

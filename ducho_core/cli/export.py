@@ -51,6 +51,12 @@ replaced. export.json in it says what was written."""
     " exporter settles the rows, such as by a split]",
 )
 @click.option(
+    "--items",
+    metavar="SPLIT|FILE",
+    help="Exactly the items of a split, or of a Parquet file with the column item_id, in their"
+    " order.",
+)
+@click.option(
     "--id-map",
     metavar="EXPORT",
     help="Keep the numbers of an earlier export, a folder; new keys follow.",
@@ -74,6 +80,7 @@ def export(
     options: tuple[str, ...],
     missing: str | None,
     max_missing: float | None,
+    items: str | None,
     id_map: str | None,
     since: str | None,
     overwrite: bool,
@@ -99,6 +106,7 @@ def export(
             "options": options,
             "missing": missing,
             "max_missing": max_missing,
+            "items": items,
             "id_map": id_map,
             "since": since,
             "overwrite": overwrite,

@@ -35,6 +35,10 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             le=1.0,
         ),
     ] = None
+    items: Annotated[
+        str | None,
+        option(help="a split, or a Parquet file with item_id: these items, in this order"),
+    ] = None
     id_map: Annotated[
         str | None, option(help="an earlier export whose numbers are kept; new keys follow")
     ] = None

@@ -14,6 +14,7 @@ from ducho_core.exporter import ExportContext, ExportNotes
 from ducho_core.exporting.aligning import Alignment, Demands
 from ducho_core.exporting.folder import Folder
 from ducho_core.exporting.idmap import IdMap
+from ducho_core.exporting.items import given_items
 from ducho_core.exporting.report import ExportReport
 from ducho_core.exporting.report import Universe as Rows
 from ducho_core.exporting.request import ExportRequest
@@ -96,8 +97,8 @@ class Export:
         further = None if id_map is None else id_map.further
         context = ExportContext(inputs=export_inputs(inputs), keys=keys, earlier=further)
         exporter = self._found.import_implementation().open(self._options, context)
-        universe = exporter.universe()
-        self._check_universe(universe)
+        universe = self._universe(exporter)
+        self._check_universe(universe, keys)
         missing = request.missing or ("leave" if self._spec.separate else "error")
         demands = Demands(
             missing=missing,
@@ -123,7 +124,9 @@ class Export:
                     keys=keys,
                     missing=missing,
                     coverage=coverage,
-                    universe=universe and Rows(name=universe.name, rows=alignment.universe_rows),
+                    universe=None
+                    if universe is None
+                    else Rows(name=universe.name, rows=alignment.universe_rows),
                     id_map=kept,
                     since=changes,
                     inputs=alignment.inputs(),
@@ -151,14 +154,28 @@ class Export:
             since.check_labels(labels)
         return id_map, since
 
-    def _check_universe(self, universe: Universe | None) -> None:
+    def _universe(self, exporter: Exporter) -> Universe | None:
+        universe = exporter.universe()
+        if self._request.items is None:
+            return universe
+        if universe is not None:
+            raise UsageError(
+                f"{self._found.canonical} writes the rows of {universe.name}: leave --items out"
+            )
+        return given_items(self._request.items)
+
+    def _check_universe(self, universe: Universe | None, keys: Sequence[str]) -> None:
         if universe is None:
             return
+        if self._request.items is not None and tuple(keys) != universe.keys:
+            raise UsageError(f"--items is for sets of items, not of {', '.join(keys)}")
         if self._request.missing == "drop":
             raise UsageError(
                 f"the rows are those of {universe.name}, so none can be dropped: --missing mean"
                 " and zero fill them in"
             )
+        if self._request.since is not None and self._request.items is not None:
+            raise UsageError("--items is all rows and --since some of them: give one of the two")
         if self._request.since is not None:
             raise UsageError(
                 f"{self._found.canonical} writes a dataset with all rows of {universe.name}, never"
@@ -235,7 +252,7 @@ def export(
         observer: told how it goes on.
         registry: where plugins come from; discovered where not given.
         settings: the other fields of ``ExportRequest``: ``options``, ``missing``,
-            ``max_missing``, ``id_map``, ``since``, ``overwrite``.
+            ``max_missing``, ``items``, ``id_map``, ``since``, ``overwrite``.
 
     Raises:
         DuchoError: as the command line says it; the target is as it was.
@@ -245,7 +262,7 @@ def export(
     from ducho_core.registry import Registry as Discover
 
     listed = [sets] if isinstance(sets, str) else list(sets)
-    for name in ("id_map", "since"):
+    for name in ("items", "id_map", "since"):
         if settings.get(name) is not None:
             settings[name] = os.fspath(settings[name])
     try:

@@ -336,3 +336,58 @@ def test_the_command_line_and_recipes_say_the_same(store, tmp_path):
     told = json.loads((tmp_path / "c" / "export.json").read_text("utf-8"))
     assert (told["id_map"]["earlier"], told["since"]["unchanged"]) == (40, 40)
     assert str(tmp_path) not in json.dumps(told)
+
+
+def put_items(path, items, **columns):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"item_id": items, **columns}), path)
+    return path
+
+
+@pytest.mark.parametrize("where", ["folder", "file"])
+@pytest.mark.parametrize("to", FORMATS)
+def test_the_user_may_say_which_items(store, tmp_path, to, where):
+    put_set(store, "pictures", KEYS, vectors_for(KEYS, 3))
+    wanted = [*KEYS[20:4:-1], *KEYS[25:]]
+    file = put_items(tmp_path / "split" / "items.parquet", wanted, part=["train"] * len(wanted))
+    given = file if where == "file" else file.parent
+    options = FORMATS[to]
+    report = export(["pictures"], to, tmp_path / "out", store=store, items=given, options=options)
+    assert report.rows == len(wanted)
+    assert report.inputs[0].dropped == len(KEYS) - len(wanted)
+    assert ids_of(tmp_path / "out")["item_id"] == wanted
+
+
+def test_items_that_a_set_lacks_are_filled_as_the_user_says(store, tmp_path):
+    put_set(store, "pictures", KEYS, vectors_for(KEYS, 3))
+    given = put_items(tmp_path / "wanted.parquet", [*KEYS, "new"])
+    with pytest.raises(UsageError, match="new"):
+        export(["pictures"], "npy", tmp_path / "out", store=store, items=given)
+    flags = ["--items", str(given), "--missing", "mean", "--store", str(store)]
+    out = tmp_path / "out"
+    done = CliRunner().invoke(
+        main, ["export", "pictures", "--to", "npy", "--out", str(out), *flags]
+    )
+    assert done.exit_code == 0, done.output
+    assert ids_of(tmp_path / "out")["pictures.present"] == [*[True] * len(KEYS), False]
+
+
+@pytest.mark.parametrize(
+    ("items", "column", "says"),
+    [
+        (["a", "a"], "item_id", "twice"),
+        (["a", None], "item_id", "without item_id"),
+        ([1, 2], "item_id", "of strings"),
+        (["a"], "asin", "of strings"),
+        ([], "item_id", "no row|of strings"),
+        (None, "item_id", "no such file"),
+    ],
+)
+def test_what_is_no_list_of_items_is_refused(store, tmp_path, items, column, says):
+    put_set(store, "pictures", KEYS, vectors_for(KEYS, 3))
+    path = tmp_path / "wanted.parquet"
+    if items is not None:
+        pq.write_table(pa.table({column: items}), path)
+    with pytest.raises(UsageError, match=says):
+        export(["pictures"], "npy", tmp_path / "out", store=store, items=path)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,68 @@
+"""The items that a user wants an export to have: those of a split, or of any Parquet file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ducho_core.errors import UsageError
+from ducho_core.exporter import Universe
+from ducho_core.extraction.digest_index import digest_keys, has_repeats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ITEMS = "items.parquet"
+_KEY = "item_id"
+
+
+def given_items(given: str) -> Universe:
+    """The universe that ``--items`` names.
+
+    Args:
+        given: a Parquet file with the column ``item_id``, or a folder with one called
+            ``items.parquet``, such as a split.
+
+    Raises:
+        UsageError: there is none, or it has no such column, no row, a row without an id, or an
+            id twice.
+    """
+    path = Path(given)
+    path = path / ITEMS if path.is_dir() else path
+    if not path.is_file():
+        raise UsageError(
+            f"--items {given}: there is no such file; name a split's folder, or a Parquet file"
+            f" with the column {_KEY}"
+        )
+    try:
+        with pq.ParquetFile(path) as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"--items {given} cannot be read as Parquet: {error}") from error
+    if _KEY not in schema.names or not pa.types.is_string(schema.field(_KEY).type):
+        raise UsageError(
+            f"--items {given}: it needs a column {_KEY} of strings, and has"
+            f" {', '.join(f'{one.name} ({one.type})' for one in schema)}"
+        )
+    if not rows:
+        raise UsageError(f"--items {given} has no row")
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(columns=[_KEY])
+
+    digests = []
+    for batch in batches():
+        if batch[_KEY].null_count:
+            raise UsageError(f"--items {given} has a row without {_KEY}")
+        digests.append(digest_keys(batch, (_KEY,)))
+    if has_repeats(np.concatenate(digests)):
+        raise UsageError(f"--items {given} has an item twice; each has one number")
+    return Universe(name=f"{Path(given).name}", keys=(_KEY,), batches=batches)
+
+
+__all__ = ["given_items"]
