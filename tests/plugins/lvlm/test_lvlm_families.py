@@ -2,72 +2,86 @@
 
 from __future__ import annotations
 
-import families_kit as families
+import families_kit
 import lvlm_kit as kit
 import pytest
 
+from ducho_core import UsageError
+
 WAYS = ("eos", "answer_last", "mean_answer", "last", "mean_image", "mean_prompt")
-INSTRUCTION = "describe this item in at most 30 words for the title"
-SHOWN = slice(0, 4)
-# One window or both ways of reading: what comes later changes what came first.
-REREAD = ("gemma3", "paligemma")
-
-
-class Library(kit.Library):
-    """Transformers, with what these families need beside."""
-
-    def inputs(self, text, image, **order):
-        if self.model.config.model_type == "paligemma":
-            made = self.processor(text=[f"<image>{text}"], images=[image], return_tensors="pt")
-            return {key: value for key, value in made.items() if key != "labels"}
-        return super().inputs(text, image, **order)
-
-    def states(self, inputs, answer):
-        types = inputs.get("token_type_ids")
-        if types is not None:
-            # What is answered is read from left to right.
-            fill = 1 if self.model.config.model_type == "paligemma" else 0
-            tail = types.new_full((1, len(answer)), fill)
-            inputs = {**inputs, "token_type_ids": kit.torch.cat([types, tail], 1)}
-        return super().states(inputs, answer)
+MOST = 5
+INSTRUCTION = "describe this item in at most 30 words for the title category brand"
+PLAIN = (
+    "{% for m in messages %}{% for c in m['content'] %}{% if c['type'] == 'image' %}<image>"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endfor %}"
+)
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def family(tmp_path_factory):
+    """Folder of a tiny model of a further family."""
+    import torch
+
+    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("families")
-    done = {}
+    kit.BUILDERS.update(families_kit.FAMILIES)
+    built = {}
 
     def get(name):
-        if name not in done:
-            done[name] = families.build(name, folder)
-        return done[name]
+        if name not in built:
+            built[name] = kit.build(name, folder)
+        return built[name]
 
     return get
 
 
-@pytest.mark.parametrize("name", families.BUILDERS)
-def test_as_transformers_computes_it(built, tmp_path, name):
-    prompt = tmp_path / "plain.toml"
-    first = name == "paligemma"  # its images stand before all texts
-    order = "image_first" if first else "text_first"
-    prompt.write_text(f'instruction = "{INSTRUCTION}"\norder = "{order}"\n')
-    theirs = Library(built(name))
+@pytest.fixture(scope="module")
+def prompt(tmp_path_factory):
+    path = tmp_path_factory.mktemp("prompts") / "plain.toml"
+    path.write_text(f'instruction = "{INSTRUCTION}"\norder = "text_first"\n')
+    return str(path)
+
+
+def held_against_transformers(folder, prompt, template=None):
+    theirs = kit.Library(folder)
+    if template is not None:
+        theirs.processor.chat_template = template
+    pictures = kit.pictures()
+    texts = [f"{INSTRUCTION}\nTitle: {title}" for title in kit.TITLES]
     wanted = [
-        theirs.reference(INSTRUCTION, one, 5, image_first=first) for one in kit.pictures()[SHOWN]
+        theirs.reference(text, picture, MOST, image_first=False)
+        for text, picture in zip(texts, pictures, strict=True)
     ]
-    options = {
-        "prompt": [str(prompt)],
-        "max_new_tokens": 5,
-        "embeddings": list(WAYS),
-        **({"chat_template": families.BARE} if first else {}),
-    }
     for reuse in (True, False):
-        extractor = kit.load(built(name), ["image"], prefix_cache=reuse, **options)
-        shared = extractor.circumstances["prefix_tokens"]
-        assert bool(shared) is (reuse and name not in REREAD)
-        for size, places in ((1, None), (4, [2, 0, 3, 1])):
-            found = kit.extract(extractor, kit.items("image")[SHOWN], size=size, order=places)
+        extractor = kit.load(
+            folder,
+            ["image", "title"],
+            prompt=[prompt],
+            max_new_tokens=MOST,
+            embeddings=list(WAYS),
+            prefix_cache=reuse,
+            max_pixels=None,
+            chat_template=template,
+        )
+        heard = kit.said(extractor)
+        for size in (1, 4):
+            heard.clear()
+            found = kit.extract(extractor, kit.items("image", "title"), size=size)
+            assert heard == [one["tokens"] for one in wanted], (reuse, size)
             for way in WAYS:
-                distance = kit.far(found[way], [one[way] for one in wanted])
-                assert distance <= 1e-4, (reuse, size, way)
-            assert found["description"] == [one["description"] for one in wanted]
+                gap = kit.far(found[way], [one[way] for one in wanted])
+                assert gap <= 1e-4, (reuse, size, way)
+
+
+@pytest.mark.parametrize("name", [one for one in families_kit.FAMILIES if one != "paligemma"])
+def test_vectors_and_answers_are_those_of_transformers(family, prompt, name):
+    held_against_transformers(family(name), prompt)
+
+
+def test_a_model_without_a_chat_template_takes_one(family, prompt):
+    held_against_transformers(family("paligemma"), prompt, PLAIN)
+
+
+def test_a_model_without_a_chat_template_says_what_to_write(family):
+    with pytest.raises(UsageError, match=r"no chat template.*chat_template=@FILE"):
+        kit.load(family("paligemma"), ["image"])
