@@ -182,11 +182,15 @@ def test_mmrec_takes_one_modality_in_either_slot(write):
     assert sorted(path.name for path in only(out / "data").glob("*.npy")) == ["text_feat.npy"]
 
 
-def test_mmrec_needs_rows_to_validate_and_test_on(write):
+@pytest.mark.parametrize(
+    ("to", "part"), [("mmrec", "validation"), ("lattice", "validation"), ("elliot", "test")]
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_parts_that_a_framework_cannot_run_without(write, to, part, there):
     drawn = draw_pairs(ITEMS)
-    drawn["test"] += drawn["validation"]
-    with pytest.raises(UsageError, match="no validation interactions"):
-        write("mmrec", pairs={**drawn, "validation": []})
+    drawn[part] = [(*pair[:4], False) for pair in drawn[part]] if there else []
+    with pytest.raises(UsageError, match=f"no {part} interactions that are relevant"):
+        write(to, pairs=drawn)
 
 
 def test_nothing_to_fill_with_is_an_error(tmp_path):

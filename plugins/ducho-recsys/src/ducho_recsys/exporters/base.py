@@ -28,9 +28,11 @@ class SplitExporter(Exporter):
 
     Attributes:
         framework: how the framework is called in messages.
+        needs: the parts of a split that it cannot run without.
     """
 
     framework: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ("train", "test")
 
     def __init__(self, options: Any, context: ExportContext, split: Split) -> None:
         self._options = options
@@ -49,17 +51,25 @@ class SplitExporter(Exporter):
                 " _; give another -o name="
             )
         split = read_split(options.split)
-        if not len(split.train):
-            raise UsageError("the split has no interactions to train on")
+        for name in cls.needs:
+            table = getattr(split, name)
+            if name != "train":
+                table = table.filter(table["relevant"])
+            if not len(table):
+                raise UsageError(
+                    f"the split has no {name} interactions"
+                    f"{'' if name == 'train' else ' that are relevant'}, and {cls.framework}"
+                    " cannot run without: split with some"
+                )
         found = cls(options, context, split)
         found.check()
         return found
 
     def check(self) -> None:
-        """Hold options and split against what the framework can take.
+        """Hold the options against the inputs.
 
         Raises:
-            UsageError: it cannot.
+            UsageError: they do not fit.
         """
 
     def universe(self) -> Universe:

@@ -78,6 +78,10 @@ class ElliotExporter(SplitExporter):
 
     framework: ClassVar[str] = "Elliot"
 
+    def check(self) -> None:
+        """See ``SplitExporter.check``."""
+        place_inputs(self._context.inputs, self._options.slots, self.framework)
+
     def write_numbered(
         self, rows: ExportRows, numbered: Numbered, folder: ExportFolder
     ) -> ExportNotes:

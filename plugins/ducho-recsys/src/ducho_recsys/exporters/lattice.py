@@ -15,6 +15,7 @@ from ducho_recsys.exporters.base import (
     told_slots,
 )
 from ducho_recsys.exporters.matrix import survey, write_matrices
+from ducho_recsys.exporters.numbering import PARTS
 
 if TYPE_CHECKING:
     from ducho_core import ExportFolder, ExportRows
@@ -37,6 +38,7 @@ class LatticeExporter(SplitExporter):
     """
 
     framework: ClassVar[str] = "LATTICE"
+    needs: ClassVar[tuple[str, ...]] = PARTS
 
     def check(self) -> None:
         """See ``SplitExporter.check``."""
@@ -45,6 +47,7 @@ class LatticeExporter(SplitExporter):
                 "LATTICE needs two feature sets, one for images and one for texts: name the"
                 " second too; MMRec's LATTICE (--to mmrec) runs with one"
             )
+        place_inputs(self._context.inputs, self._options.slots, self.framework)
 
     def write_numbered(
         self, rows: ExportRows, numbered: Numbered, folder: ExportFolder

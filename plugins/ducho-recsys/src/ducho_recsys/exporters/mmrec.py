@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ducho_core import ExportNotes, UsageError
+from ducho_core import ExportNotes
 from ducho_recsys.exporters.base import (
     SplitExporter,
     place_inputs,
@@ -46,15 +46,11 @@ class MmrecExporter(SplitExporter):
     """
 
     framework: ClassVar[str] = "MMRec"
+    needs: ClassVar[tuple[str, ...]] = PARTS
 
     def check(self) -> None:
         """See ``SplitExporter.check``."""
-        for name in PARTS[1:]:
-            if not len(getattr(self._split, name)):
-                raise UsageError(
-                    f"the split has no {name} interactions, and MMRec cannot run without: split"
-                    " with some"
-                )
+        place_inputs(self._context.inputs, self._options.slots, self.framework)
 
     def write_numbered(
         self, rows: ExportRows, numbered: Numbered, folder: ExportFolder
