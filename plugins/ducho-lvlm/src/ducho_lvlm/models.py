@@ -1,8 +1,9 @@
 """Good models to start with, for ``ducho plugins models`` and where no model was given.
 
-Licences and lengths (the hidden sizes) were written down from general knowledge of the models, not
-read off their cards: check the licence on a model's card before you use it. The length of GME's
-vectors is that of Xinference's list of embedding models.
+Lengths are the hidden sizes. Licences are what public copies of the models' cards and pages about
+them said in November 2026 (SmolVLM-256M, Qwen2-VL, LLaVA, Qwen3-VL-Embedding's repository); those
+of the others were written down from general knowledge. The lengths of GME's vectors are those of
+Xinference's list of embedding models. Check the licence on a model's own card before you use it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ MODELS = (
         name="Qwen/Qwen2-VL-7B-Instruct", dim=3584, licence="Apache-2.0", remark="needs a GPU"
     ),
     KnownModel(
-        name="llava-hf/llava-1.5-7b-hf", dim=4096, remark="needs a GPU; 576 tokens an image"
+        name="llava-hf/llava-1.5-7b-hf",
+        dim=4096,
+        licence="Llama 2 Community License",
+        remark="needs a GPU; 576 tokens an image",
     ),
     KnownModel(
         name="HuggingFaceTB/SmolLM2-135M-Instruct",
