@@ -500,9 +500,13 @@ def test_many_points_are_remarked_on_without_a_warning(store, tmp_path, monkeypa
     assert not [one for one in recwarn if "Local mode" in str(one.message)]
 
 
-def test_columns_of_lancedb_are_lists_of_float32_and_null_where_there_is_none(store, tmp_path):
-    put_set(store, "one", ["a", "b"], vectors_for(["a", "b"], 4), label="item_id")
-    put_set(store, "two", ["b", "c"], vectors_for(["b", "c"], 2))
+# LanceDB looks into lists of ten numbers and more, which it takes for vectors.
+@pytest.mark.parametrize("dims", [(4, 2), (16, 12)])
+def test_columns_of_lancedb_are_lists_of_float32_and_null_where_there_is_none(
+    store, tmp_path, dims
+):
+    put_set(store, "one", ["a", "b"], vectors_for(["a", "b"], dims[0]), label="item_id")
+    put_set(store, "two", ["b", "c"], vectors_for(["b", "c"], dims[1]))
     export(["one", "two"], "lancedb", tmp_path / "out", store=store)
     table = lancedb.connect(str(tmp_path / "out" / "lancedb")).open_table("items")
     assert [str(kind).split(" ")[0].split("<")[0] for kind in table.schema.types] == [
@@ -510,11 +514,11 @@ def test_columns_of_lancedb_are_lists_of_float32_and_null_where_there_is_none(st
         "fixed_size_list",
         "fixed_size_list",
     ]
-    assert [kind.list_size for kind in table.schema.types[1:]] == [4, 2]
+    assert [kind.list_size for kind in table.schema.types[1:]] == list(dims)
     name = table.schema.names[2]
     rows = {row["item_id"]: row for row in table.to_arrow().to_pylist()}
     assert rows["a"][name] is None
-    near = table.search([1.0, 2.0], vector_column_name=name).limit(10).to_list()
+    near = table.search([1.0] * dims[1], vector_column_name=name).limit(10).to_list()
     assert {row["item_id"] for row in near} == {"b", "c"}
 
 

@@ -55,7 +55,8 @@ class LanceDBExporter(Exporter):
             source = Source(_batches(rows, usable, schema))
             with folder.tree(FOLDER) as place, written_by("LanceDB", source):
                 reader = pa.RecordBatchReader.from_batches(schema, source)
-                lancedb.connect(str(place)).create_table(TABLE, data=reader)
+                # Otherwise LanceDB refuses a null where it takes a column for vectors.
+                lancedb.connect(str(place)).create_table(TABLE, data=reader, on_bad_vectors="null")
         metric = _METRICS[self._options.metric]
         return ExportNotes(
             remarks=usable.remarks,
