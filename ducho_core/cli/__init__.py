@@ -66,7 +66,9 @@ class _Main(click.Group):
         except DuchoError as error:
             _end(ctx, error, f"Error: {error}", error.exit_code)
         except (KeyboardInterrupt, click.Abort) as error:
-            _end(ctx, error, "Interrupted.", EXIT_INTERRUPTED)
+            # A signal other than that of Ctrl-C is in the error.
+            code = next((128 + one for one in error.args if isinstance(one, int)), None)
+            _end(ctx, error, "Interrupted.", code or EXIT_INTERRUPTED)
         except BrokenPipeError:
             abandon_stdout()
             ctx.exit(EXIT_STDOUT_CLOSED)

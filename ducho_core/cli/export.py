@@ -97,6 +97,7 @@ def export(
     from ducho_core.cli.running import TerminalObserver
     from ducho_core.exporting.request import ExportRequest
     from ducho_core.exporting.session import Export
+    from ducho_core.extraction.interrupt import terminable
 
     request = msgspec.convert(
         {
@@ -113,7 +114,8 @@ def export(
         },
         ExportRequest,
     )
-    report = Export(request, get_registry(context), store, observer=TerminalObserver()).run()
+    with terminable():
+        report = Export(request, get_registry(context), store, observer=TerminalObserver()).run()
     if as_json:
         emit_json(report.as_dict())
     else:

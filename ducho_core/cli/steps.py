@@ -9,6 +9,7 @@ from ducho_core.cli import fuse as fusing
 from ducho_core.cli.output import emit, emit_json
 from ducho_core.cli.running import EXIT_FAILURES, TerminalObserver, extract_all
 from ducho_core.exporting.session import Export
+from ducho_core.extraction.interrupt import terminable
 from ducho_core.fusion.session import Fusion
 
 if TYPE_CHECKING:
@@ -107,9 +108,10 @@ def _derive(
         if fused.interrupted:
             return ended
     for export in recipe.exports:
-        written = Export(
-            export, registry, store, observer=TerminalObserver(), folder=recipe.folder
-        ).run()
+        with terminable():
+            written = Export(
+                export, registry, store, observer=TerminalObserver(), folder=recipe.folder
+            ).run()
         results.append(written.as_dict())
         if not as_json:
             emit(exporting.summary(written))

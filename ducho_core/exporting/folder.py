@@ -69,7 +69,7 @@ class Folder:
             self._staging = self.out.parent / f".ducho-export-{uuid.uuid4().hex}"
             self._staging.mkdir()
         except OSError as error:
-            raise explain(error, self.out, 0) from error
+            raise explain(error, self.out, 0, export=True) from error
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
@@ -94,7 +94,7 @@ class Folder:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise explain(error, self.out / name, 0) from error
+            raise explain(error, self.out / name, 0, export=True) from error
 
     @contextmanager
     def tree(self, name: str) -> Iterator[Path]:
@@ -108,7 +108,7 @@ class Folder:
             yield path
             self._trees[name] = files_of(path, name)
         except OSError as error:
-            raise explain(error, self.out / name, 0) from error
+            raise explain(error, self.out / name, 0, export=True) from error
 
     def write_ids(self, name: str, column: str, ids: Sequence[str]) -> None:
         """See ``ducho_core.ExportFolder.write_ids``."""
@@ -140,7 +140,7 @@ class Folder:
         try:
             (self._staging / where).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise explain(error, self.out / where, 0) from error
+            raise explain(error, self.out / where, 0, export=True) from error
         keys = (
             key
             for batch in rows.key_batches()
@@ -170,7 +170,7 @@ class Folder:
             (self._staging / REPORT).write_text(text + "\n", "utf-8", "backslashreplace")
             self._swap()
         except OSError as error:
-            raise explain(error, self.out, 0) from error
+            raise explain(error, self.out, 0, export=True) from error
         listed = [f"{one.where}/ ({one.count} {one.suffix} files)" for one in self._items]
         trees = [f"{name}/ ({len(found)} files)" for name, found in self._trees.items()]
         return files + listed + trees
@@ -220,12 +220,12 @@ class Folder:
     def _swap(self) -> None:
         old = self.out.parent / f".ducho-replaced-{uuid.uuid4().hex}"
         replaced = self.out.is_dir() and any(os.scandir(self.out))
-        if replaced:
-            os.rename(self.out, old)
         try:
-            os.rename(self._staging, self.out)
-        except OSError:
             if replaced:
+                os.rename(self.out, old)
+            os.rename(self._staging, self.out)
+        except BaseException:
+            if replaced and not os.path.lexists(self.out):
                 os.rename(old, self.out)
             raise
         sync_folder(self.out.parent)
@@ -262,7 +262,9 @@ class _Items:
         except FileExistsError as error:
             raise ContractError(f"the file of the key {key!r} is written twice") from error
         except OSError as error:
-            raise explain(error, self._folder.out / self.where / name, len(content)) from error
+            raise explain(
+                error, self._folder.out / self.where / name, len(content), export=True
+            ) from error
         self.count += 1
         if name != (key[0] if len(key) == 1 else "__".join(key)) + self.suffix:
             self._folder.note_name(self._keys, key, f"{self.where}/{name}")

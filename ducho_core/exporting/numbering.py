@@ -59,7 +59,7 @@ class Numbering:
         try:
             self._writer = pa.ipc.new_file(os.fspath(scratch), self._schema)
         except OSError as error:
-            raise explain(error, scratch, 0) from error
+            raise explain(error, scratch, 0, export=True) from error
         self._source: pa.MemoryMappedFile | None = None
         self._reader: pa.RecordBatchFileReader | None = None
 
@@ -86,7 +86,7 @@ class Numbering:
             self._writer.close()
             self._source = pa.memory_map(os.fspath(self._path))
         except OSError as error:
-            raise explain(error, self._path, 0) from error
+            raise explain(error, self._path, 0, export=True) from error
         self._reader = pa.ipc.open_file(self._source)
         self.places = np.concatenate([np.empty(0, np.int64), *self._places])
         self._places = []
@@ -154,7 +154,7 @@ class Numbering:
                 some = table.slice(start, min(self.block, count - start)).combine_chunks()
                 self._writer.write_batch(some.to_batches()[0])
         except OSError as error:
-            raise explain(error, self._path, table.nbytes) from error
+            raise explain(error, self._path, table.nbytes, export=True) from error
         self._held = table.slice(count).to_batches()
         self._waiting -= count
 

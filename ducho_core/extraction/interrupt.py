@@ -55,3 +55,24 @@ def interruptible(say: Callable[[str], None]) -> Iterator[Interruption]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end what cannot go on later as Ctrl-C does, so that it is cleared away.
+
+    The ``KeyboardInterrupt`` has the signal's number. Outside the main thread, where Python takes
+    no signals, nothing is changed.
+    """
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -133,19 +133,27 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
         os.close(descriptor)
 
 
-def explain(error: OSError, target: Path, needed: int) -> StoreError:
-    """Turn an operating system error into a message that says what to do."""
+def explain(error: OSError, target: Path, needed: int, *, export: bool = False) -> StoreError:
+    """Turn an operating system error into a message that says what to do.
+
+    Args:
+        error: what happened.
+        target: what was to be written.
+        needed: how many bytes it takes, 0 where that is not known.
+        export: whether it is written as part of an export, not of a store.
+    """
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in _FULL:
-        free = _free(target.parent)
+        told = f" It needs about {needed} bytes, {_free(target)} are free." if needed else ""
+        kept = "Nothing was changed" if export else "What is committed is intact"
         return StoreError(
-            f"cannot write {target}: {reason}. It needs about {needed} bytes, {free} are free."
-            " What is committed is intact: free some space and run the same command again"
+            f"cannot write {target}: {reason}.{told} {kept}: free some space and run the same"
+            " command again"
         )
     if error.errno in (errno.EACCES, errno.EROFS):
         return StoreError(
-            f"cannot write {target}: {reason}. Make the store writable or choose another with"
-            " --store"
+            f"cannot write {target}: {reason}. Make the {'folder' if export else 'store'}"
+            f" writable or choose another with {'--out' if export else '--store'}"
         )
     if error.errno in _NO_LINKS:
         return StoreError(
@@ -174,7 +182,10 @@ def _link(temporary: str, target: Path) -> bool:
     return True
 
 
-def _free(folder: Path) -> str:
+def _free(target: Path) -> str:
+    for folder in target.parents:
+        if folder.is_dir():
+            break
     try:
         return str(shutil.disk_usage(folder).free)
     except OSError:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import signal
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -25,6 +28,7 @@ from ducho_core import (
 )
 from ducho_core.cli import main
 from ducho_core.errors import StoreError
+from ducho_core.exporters.npy import NpyExporter
 from ducho_core.exporting import folder as folders
 from ducho_core.exporting.request import ExportRequest
 from ducho_core.exporting.session import Export
@@ -533,7 +537,45 @@ def test_a_full_disk_leaves_the_earlier_export(store, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "s"]
 
 
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(28, "free some space"), (30, "choose another with --out"), (27, "Nothing was changed")],
+)
+def test_what_cannot_be_written_is_said_in_the_words_of_exports(
+    store, tmp_path, monkeypatch, number, says
+):
+    put_set(store, "one", KEYS, vectors_for(KEYS, 4))
+
+    def fail(descriptor):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(folders.os, "fsync", fail)
+    with pytest.raises(StoreError, match=says) as caught:
+        export("one", "npy", tmp_path / "out", store=store)
+    assert not re.search("committed|0 bytes|unknown number|--store", str(caught.value))
+
+
 # the command line
+
+
+def test_an_export_that_is_terminated_leaves_nothing(store, tmp_path, monkeypatch):
+    put_set(store, "one", KEYS, vectors_for(KEYS, 4))
+
+    def terminated(self, rows, folder):
+        with folder.open("half") as file:
+            file.write(b"half")
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+
+    monkeypatch.setattr(NpyExporter, "write", terminated)
+    # Without the command's own handler the signal would end the tests.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        done = run("export", "one", "--to", "npy", "--out", tmp_path / "out", "--store", store)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (done.exit_code, done.stderr) == (128 + signal.SIGTERM, "Interrupted.\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
 
 
 def run(*arguments):
