@@ -19,6 +19,7 @@ from tests.plugins.recsys.export_kit import (
     pairs,
     put_sets,
     put_split,
+    read_tsv,
     users_of,
     vectors,
 )
@@ -129,6 +130,10 @@ def test_hostile_ids_are_exact_and_nothing_is_written_outside(tmp_path, to, ids)
         numbers = numbers_of(out)
         assert sorted(numbers) == sorted(some)
         assert sorted(users_of(out)) == sorted(some)
+        for listed in ("i_id_mapping.csv", "item_list.txt"):
+            for path in out.rglob(listed):
+                rows = [row for row in read_tsv(path) if row != ["asin", "itemID"]]
+                assert {item: int(number) for item, number in rows} == numbers
         found = vectors(to, out, ["covers", "titles"])
         if "ids" in options:
             found = {
