@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ducho_core.digests import file_digest
 from ducho_core.errors import UsageError
 from ducho_core.exporter import Universe
 from ducho_core.extraction.digest_index import digest_keys, has_repeats
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ITEMS = "items.parquet"
+SPLIT = "split.json"
 _KEY = "item_id"
 
 
@@ -28,11 +31,13 @@ def given_items(given: str) -> Universe:
             ``items.parquet``, such as a split.
 
     Raises:
-        UsageError: there is none, or it has no such column, no row, a row without an id, or an
-            id twice.
+        UsageError: there is none, it was changed since the split was frozen, or it has no such
+            column, no row, a row without an id, or an id twice.
     """
     path = Path(given)
-    path = path / ITEMS if path.is_dir() else path
+    if path.is_dir():
+        path = path / ITEMS
+        _check_frozen(path)
     if not path.is_file():
         raise UsageError(
             f"--items {given}: there is no such file; name a split's folder, or a Parquet file"
@@ -63,6 +68,27 @@ def given_items(given: str) -> Universe:
     if has_repeats(np.concatenate(digests)):
         raise UsageError(f"--items {given} has an item twice; each has one number")
     return Universe(name=f"{Path(given).name}", keys=(_KEY,), batches=batches)
+
+
+def _check_frozen(path: Path) -> None:
+    """See that the items of a split are those that it was frozen with.
+
+    Raises:
+        UsageError: they are others.
+    """
+    try:
+        described = json.loads((path.parent / SPLIT).read_bytes())
+        frozen = described["files"][ITEMS]["sha256"]
+        changed = frozen != file_digest(path)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        changed = True
+    if changed:
+        raise UsageError(
+            f"--items {path.parent}: {ITEMS} is not as {SPLIT} says it was frozen; restore the"
+            " split from a copy, or make it anew"
+        )
 
 
 __all__ = ["given_items"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
@@ -356,6 +357,21 @@ def test_the_user_may_say_which_items(store, tmp_path, to, where):
     assert report.rows == len(wanted)
     assert report.inputs[0].dropped == len(KEYS) - len(wanted)
     assert ids_of(tmp_path / "out")["item_id"] == wanted
+
+
+def test_items_of_a_split_are_those_that_it_was_frozen_with(store, tmp_path):
+    put_set(store, "pictures", KEYS, vectors_for(KEYS, 3))
+    file = put_items(tmp_path / "split" / "items.parquet", KEYS)
+    frozen = {"files": {"items.parquet": {"sha256": sha256(file.read_bytes()).hexdigest()}}}
+    (file.parent / "split.json").write_text(json.dumps(frozen))
+    export(["pictures"], "npy", tmp_path / "out", store=store, items=file.parent)
+    put_items(file, KEYS[1:])
+    with pytest.raises(UsageError, match="frozen"):
+        export(["pictures"], "npy", tmp_path / "other", store=store, items=file.parent)
+    (file.parent / "split.json").write_text("{")
+    with pytest.raises(UsageError, match="frozen"):
+        export(["pictures"], "npy", tmp_path / "other", store=store, items=file.parent)
+    assert not (tmp_path / "other").exists()
 
 
 def test_items_that_a_set_lacks_are_filled_as_the_user_says(store, tmp_path):
