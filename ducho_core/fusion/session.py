@@ -82,7 +82,8 @@ class Fusion:
         if count < spec.fewest or (spec.most is not None and count > spec.most):
             most = "or more" if spec.most is None else f"to {spec.most}"
             words = f"{spec.fewest} {most}" if spec.most != spec.fewest else f"{spec.fewest}"
-            raise UsageError(f"{self._found.canonical} takes {words} feature sets, not {count}")
+            noun = "set" if words == "1" else "sets"
+            raise UsageError(f"{self._found.canonical} takes {words} feature {noun}, not {count}")
         if spec.takes == "text" and request.missing == "mean":
             raise UsageError("texts have no mean: --missing is error, drop or zero (no text) here")
 
