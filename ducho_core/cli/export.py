@@ -124,7 +124,8 @@ def export(
 
 def summary(report: ExportReport) -> str:
     """What an export wrote, for a person."""
-    lines = [f"{report.rows} rows to {report.folder} by {report.exporter}, {report.seconds:.1f} s"]
+    rows = f"{report.rows} row{'s' * (report.rows != 1)}"
+    lines = [f"{rows} to {report.folder} by {report.exporter}, {report.seconds:.1f} s"]
     cells = [
         (one.label, one.dim, one.present, one.filled, one.dropped, one.zero, one.fingerprint[:12])
         for one in report.inputs

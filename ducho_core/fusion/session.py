@@ -24,6 +24,7 @@ from ducho_core.fusion.committing import ChunkCommitter
 from ducho_core.fusion.inputs import open_inputs
 from ducho_core.fusion.join import Join
 from ducho_core.fusion.kinds import make_layout
+from ducho_core.fusion.likeness import check_alike
 from ducho_core.fusion.planning import pending_chunks, plan_new
 from ducho_core.fusion.report import FusionReport
 from ducho_core.fusion.request import FuseRequest
@@ -206,6 +207,8 @@ class Fusion:
             self._observer.say("fitting")
             content = fitting.fit(fuser, rows, missing, self._stop)
         fitting.restore(content, fuser, rows, missing)
+        if self._request.fit_from is not None:
+            check_alike(store, store.open(self._request.fit_from), rows.join.inputs)
         return content, reused
 
     def _fit_of(self, features: FeatureSet, spec: dict[str, Any]) -> bytes:

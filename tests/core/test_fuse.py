@@ -262,6 +262,27 @@ def test_a_fit_of_something_else_is_refused(store):
         fuse(["one", "two"], "sum", store=store, fit_from="scaled")
 
 
+def test_a_fit_is_not_taken_over_for_sets_unlike_those_it_was_made_of(store):
+    two_sets(store)
+    put_set(store, "other", KEYS, vectors_for(KEYS, 6, 3), columns=("item_id",), catalogue="new")
+    ask = {"store": store, "options": ["scale=zscore"], "fit_from": "scaled"}
+    fuse(["one", "two"], "concat", store=store, name="scaled", options=["scale=zscore"])
+    with pytest.raises(UsageError, match="in another order"):
+        fuse(["two", "one"], "concat", **ask)
+    with pytest.raises(UsageError, match="fitted of 2 sets, not of 1"):
+        fuse(["one"], "concat", **ask)
+    fuse(["one"], "concat", store=store, name="alone", options=["scale=zscore"])
+    assert fuse("other", "concat", **{**ask, "fit_from": "alone"}).fit_reused
+    fuse(["one"], "noise", store=store, name="unlike")
+    with pytest.raises(UsageError, match="and unlike is not like it"):
+        fuse("unlike", "concat", **{**ask, "fit_from": "alone"})
+    for name in ("one", "unlike"):
+        fuse([name], "noise", store=store, name=f"noisy-{name}", options=["like=moments"])
+    fuse("noisy-one", "concat", store=store, name="deep", options=["scale=zscore"])
+    with pytest.raises(UsageError, match="not like it"):
+        fuse("noisy-unlike", "concat", **{**ask, "fit_from": "deep"})
+
+
 def test_a_damaged_fit_is_noticed(store):
     two_sets(store)
     report = fuse(["one", "two"], "sum", store=store, name="both", options=["scale=zscore"])

@@ -247,7 +247,7 @@ def test_inputs_that_do_not_fit_are_refused(store):
         ((["one", "two"], "cca", ["dim=7"]), "two have 6 numbers"),
         ((["one", "flat"], "cca", ["dim=2"]), "flat varies in 1 directions"),
         ((["one"], "cca", ["dim=2"]), "takes 2 feature sets, not 1"),
-        ((["one", "two"], "pca", ["dim=2"]), "takes 1 feature sets, not 2"),
+        ((["one", "two"], "pca", ["dim=2"]), "takes 1 feature set, not 2"),
         ((["one"], "pca", ["dim=9"]), "one have 8 numbers"),
         ((["one"], "pca", []), "dim"),
         ((["few"], "pca", ["dim=4"]), "4 rows vary in 3 directions at most"),
