@@ -109,3 +109,29 @@ def test_wrong_calls_are_explained(out, tmp_path):
         exported.modality(out, "sounds")
     with pytest.raises(UsageError, match="is no export for Cornac"):
         exported.splits(tmp_path)
+
+
+@pytest.mark.parametrize("cold", ["some", "all"])
+def test_test_rows_that_cornac_would_leave_out_are_told(tmp_path, cold):
+    items = IDS["contiguous"]
+    train = [(f"u{at % 9}", item, 4.0, float(at), True) for at, item in enumerate(items[10:])]
+    held = [(f"u{at % 9}", item, 4.0, 90.0, True) for at, item in enumerate(items[:10])]
+    known = [("u8", items[10], 4.0, 91.0, True)] if cold == "some" else []
+    parts = {"train": train, "validation": held[:5], "test": [*held[5:], *known]}
+    put_split(tmp_path / "split", items, parts)
+    put_sets(tmp_path / "s", items)
+    options = {"split": str(tmp_path / "split")}
+    out = tmp_path / "out"
+    report = export(["covers"], "cornac", out, store=tmp_path / "s", options=options)
+    (told,) = report.notes.remarks
+    assert f"5 of {5 + len(known)} test interactions" in told
+    assert ("leaves none" in told) == (cold == "all")
+    # What is printed runs, and tests on what can be tested on.
+    code = report.notes.next_step.replace("'.'", repr(str(out)))
+    found = {"BaseMethod": eval_methods.BaseMethod}
+    *before, made = code.split("; ")
+    exec("\n".join([*before, f"method = {made}"]), found)
+    method = found["method"]
+    assert method.test_set.num_ratings == (1 if cold == "some" else 5)
+    model = cornac.models.VBPR(n_epochs=1, k=2, k2=2, use_gpu=False, verbose=False)
+    method.evaluate(model, metrics=[cornac.metrics.Recall(k=5)], user_based=True)

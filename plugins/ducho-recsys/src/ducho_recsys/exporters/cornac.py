@@ -54,13 +54,34 @@ class CornacExporter(SplitExporter):
             )
             with folder.open(f"{name}.parquet") as file:
                 pq.write_table(table, file, compression="zstd")
-        first = rows.inputs[0].label
-        return ExportNotes(
-            remarks=numbered.remarks(),
-            next_step="from ducho_recsys import cornac; BaseMethod.from_splits("
-            f"**cornac.splits('.'), item_image=cornac.modality('.', '{first}'),"
-            " exclude_unknowns=True)",
+        known, tested = _known(numbered, "test")
+        remarks = [*numbered.remarks()]
+        if known < tested:
+            none = "" if known else ", which leaves none to test on"
+            remarks.append(
+                f"{tested - known} of {tested} test interactions are of users or with items that"
+                f" nothing is trained on: Cornac leaves them out with exclude_unknowns=True{none}"
+            )
+        # Cornac stops where exclude_unknowns leaves a part empty, and without it at items that
+        # are validated on alone.
+        validated = known and (
+            _known(numbered, "validation")[0] or not len(numbered.parts["validation"])
         )
+        before = "" if validated else "parts = cornac.splits('.'); parts.pop('val_data', None); "
+        parts = "cornac.splits('.')" if validated else "parts"
+        return ExportNotes(
+            remarks=tuple(remarks),
+            next_step=f"from ducho_recsys import cornac; {before}BaseMethod.from_splits(**{parts},"
+            f" item_image=cornac.modality('.', '{rows.inputs[0].label}'),"
+            f" exclude_unknowns={bool(known)})",
+        )
+
+
+def _known(numbered: Numbered, name: str) -> tuple[int, int]:
+    """Interactions of a part with users and items that are trained on, and all of the part."""
+    train, part = numbered.parts["train"], numbered.parts[name]
+    known = np.isin(part.users, train.users) & np.isin(part.items, train.items)
+    return int(np.count_nonzero(known)), len(part)
 
 
 def _column(values: np.ndarray | None, count: int) -> pa.Array:
