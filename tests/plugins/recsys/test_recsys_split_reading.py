@@ -132,6 +132,7 @@ def test_a_table_without_a_user_says_so(tmp_path):
         (("u", "i", "inf", 4), r"line 9002: the rating 'inf' is not a number"),
         (("u", "i", "nan", 4), r"line 9002: the rating 'nan' is not a number"),
         (("u", "i", 4, "tomorrow"), r"line 9002: the timestamp 'tomorrow' is not a number, nor"),
+        (("u", "i", 4, "2024-01-03"), r"'2024-01-03' is not a number, as those before it are"),
         (("", "i", 4, 4), r"line 9002: the user is empty"),
         (("u", "", 4, 4), r"line 9002: the item is empty"),
         (("u", "i", 4), r"line 9002: 3 fields, but the header has 4"),
@@ -183,3 +184,18 @@ def test_ids_of_any_kind_are_kept_exactly(tmp_path):
     ]
     assert sorted(found) == sorted(listed)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.parquet", "s"]
+
+
+def test_a_number_among_dates_is_named(tmp_path):
+    rows = [("a", "x", 1, "2024-01-03"), ("b", "x", 1, 1700000000)]
+    source = write(tmp_path / "r.tsv", rows)
+    with pytest.raises(SourceError, match=r"'1700000000' is not a date, as those before it are"):
+        split_interactions(source, tmp_path / "s")
+
+
+@pytest.mark.parametrize("separator", [None, "::"])
+def test_two_colons_between_fields_are_recognised(tmp_path, separator):
+    source = tmp_path / "ratings.dat"
+    source.write_text("1::1193::5::978300760\n1::661::3::978302109\n")
+    with pytest.raises(UsageError, match=r"sed 's/::/\\t/g' ratings.dat > ratings.tsv"):
+        split_interactions(source, tmp_path / "s", header=False, separator=separator)

@@ -230,12 +230,16 @@ def _dates(column: pa.Array) -> npt.NDArray[np.float64] | None:
 
 
 def _refuse(source: Source, column: pa.Array, role: str, done: int) -> None:
-    kind = "a number, nor a date in ISO 8601" if role == "timestamp" else "a number"
     dated = role == "timestamp" and _parse(column.slice(0, 1)) is None
     for row in range(len(column)):
         one = column.slice(row, 1)
         parsed = _dates(one) if dated else _parse(one)
         if parsed is None or np.isinf(parsed[0]) or (np.isnan(parsed[0]) and one.is_valid()[0]):
+            kind = "a number"
+            if role == "timestamp" and (_parse(one) if dated else _dates(one)) is not None:
+                kind = f"a {'date' if dated else 'number'}, as those before it are"
+            elif role == "timestamp":
+                kind = "a number, nor a date in ISO 8601"
             first = not source.header and done + row == 0
             hint = "; if the first line names the columns, leave out --no-header" if first else ""
             raise SourceError(

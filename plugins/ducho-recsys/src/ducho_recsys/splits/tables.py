@@ -70,6 +70,7 @@ def open_interactions(path: str, request: SplitRequest) -> Source:
         SourceError: it cannot be read.
         UsageError: there is no such column, or it cannot be told which one is meant.
     """
+    _refuse_colons(path, request)
     with _own_flags():
         reader = _open(path, request)
     names = [one.name for one in reader.columns]
@@ -150,6 +151,29 @@ def _open_by_suffix(path: str, options: TableOptions) -> TableReader:
         return TableLoader.open_reader(path, options)
     # ``u.data``, ``ml-1m.inter`` and their kin: tabs between the fields.
     return DelimitedReader(path, "\t", options)
+
+
+def _refuse_colons(path: str, request: SplitRequest) -> None:
+    """Say what to do with ``::`` between the fields, as MovieLens 1M and 10M have it.
+
+    Raises:
+        UsageError: the first line has it, or it is asked for.
+    """
+    asked = request.separator == "::"
+    if not asked and (request.separator or os.path.splitext(path)[1].lower() in _SUFFIXES):
+        return
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(4096)
+    except OSError:
+        return  # the reader itself says what is wrong
+    if asked or (b"::" in line and b"\t" not in line):
+        name = os.path.basename(path)
+        made = f"{os.path.splitext(name)[0]}.tsv"
+        raise UsageError(
+            f"{name} has :: between its fields, and a separator is one character; make tabs of"
+            f" them first: sed 's/::/\\t/g' {name} > {made}"
+        )
 
 
 def _width(path: str, request: SplitRequest) -> int:
