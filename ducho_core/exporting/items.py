@@ -48,7 +48,7 @@ def given_items(given: str) -> Universe:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"--items {given} cannot be read as Parquet: {error}") from error
-    if _KEY not in schema.names or not pa.types.is_string(schema.field(_KEY).type):
+    if _KEY not in schema.names or not _of_strings(schema.field(_KEY).type):
         raise UsageError(
             f"--items {given}: it needs a column {_KEY} of strings, and has"
             f" {', '.join(f'{one.name} ({one.type})' for one in schema)}"
@@ -58,7 +58,8 @@ def given_items(given: str) -> Universe:
 
     def batches() -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(columns=[_KEY])
+            for batch in file.iter_batches(columns=[_KEY]):
+                yield pa.record_batch({_KEY: batch[_KEY].cast(pa.string())})
 
     digests = []
     for batch in batches():
@@ -68,6 +69,13 @@ def given_items(given: str) -> Universe:
     if has_repeats(np.concatenate(digests)):
         raise UsageError(f"--items {given} has an item twice; each has one number")
     return Universe(name=f"{Path(given).name}", keys=(_KEY,), batches=batches)
+
+
+def _of_strings(kind: pa.DataType) -> bool:
+    held = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_string_view(held)
+    )
 
 
 def _check_frozen(path: Path) -> None:

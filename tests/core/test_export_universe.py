@@ -359,6 +359,18 @@ def test_the_user_may_say_which_items(store, tmp_path, to, where):
     assert ids_of(tmp_path / "out")["item_id"] == wanted
 
 
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())], ids=str
+)
+def test_items_may_be_strings_of_any_type(store, tmp_path, kind):
+    put_set(store, "pictures", KEYS, vectors_for(KEYS, 3))
+    path = tmp_path / "wanted.parquet"
+    wanted = pa.array(KEYS[9:3:-1]).cast(kind)
+    pq.write_table(pa.table({"item_id": wanted}), path)
+    export(["pictures"], "npy", tmp_path / "out", store=store, items=path)
+    assert ids_of(tmp_path / "out")["item_id"] == KEYS[9:3:-1]
+
+
 def test_items_of_a_split_are_those_that_it_was_frozen_with(store, tmp_path):
     put_set(store, "pictures", KEYS, vectors_for(KEYS, 3))
     file = put_items(tmp_path / "split" / "items.parquet", KEYS)
