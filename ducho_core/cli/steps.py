@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ducho_core.cli import export as exporting
 from ducho_core.cli import fuse as fusing
 from ducho_core.cli.output import emit, emit_json
 from ducho_core.cli.running import EXIT_FAILURES, TerminalObserver, extract_all
+from ducho_core.errors import SetNotFoundError, UsageError
 from ducho_core.exporting.session import Export
 from ducho_core.extraction.interrupt import terminable
+from ducho_core.fusion.request import FuseRequest
 from ducho_core.fusion.session import Fusion
+from ducho_core.store import Store
+from ducho_core.store.layout import is_store
 
 if TYPE_CHECKING:
     from ducho_core.recipe import Recipe
@@ -39,6 +45,7 @@ def carry_out_steps(
         Fusion(fusion, registry, store, folder=recipe.folder)
     for export in recipe.exports:
         Export(export, registry, store, folder=recipe.folder)
+    _check_sets(recipe, registry, store)
     results = _added(recipe, dry_run=dry_run, as_json=as_json)
     code = 0
     if recipe.extractions:
@@ -69,6 +76,44 @@ def carry_out_steps(
     if as_json:
         emit_json(results)
     return code
+
+
+def _check_sets(recipe: Recipe, registry: Registry, store: str) -> None:
+    """See that fusions and exports name sets that there are, or will be.
+
+    What begins like a slug of something that the recipe makes is left alone: it is known once
+    that is made.
+
+    Raises:
+        UsageError: nothing of the recipe or the store is called so.
+    """
+    made = [one.name for one in recipe.extractions if one.name]
+    slugs = tuple(f"{one.plugin.partition('/')[0]}-" for one in recipe.extractions)
+    steps = [(f"fusion {at}", one) for at, one in enumerate(recipe.fusions, 1)]
+    later = [(f"export {at}", one) for at, one in enumerate(recipe.exports, 1)]
+    for where, step in [*steps, *later]:
+        for given in step.sets:
+            word = given.partition(":")[0]
+            if word not in made and not word.startswith(slugs) and not _stored(store, given):
+                near = difflib.get_close_matches(word, made, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise UsageError(
+                    f"{where}: no set is called {word!r}, neither in the store {store} nor of"
+                    f" those that the recipe makes before{hint}"
+                )
+        if isinstance(step, FuseRequest):
+            made += [step.name] if step.name else []
+            slugs += (f"{registry.fuser(step.how).canonical.partition('/')[0]}-",)
+
+
+def _stored(store: str, name: str) -> bool:
+    if not is_store(Path(store)):
+        return False
+    try:
+        Store(store).locate(name)
+    except SetNotFoundError:
+        return False
+    return True
 
 
 def _added(recipe: Recipe, *, dry_run: bool, as_json: bool) -> list[dict[str, Any]]:

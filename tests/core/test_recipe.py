@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 import numpy as np
@@ -30,6 +31,7 @@ extractions:
     precision: exact
     name: counted
 """
+BOTH = "fusions: [{sets: hashed, how: concat, name: both}]\n"
 
 
 def run(*arguments: str):
@@ -126,6 +128,30 @@ def test_an_export_into_the_store_is_refused_before_anything_is_extracted(recipe
     result = run("run", str(recipe))
     assert result.exit_code == 2
     assert "lies in the store features" in result.output
+    assert not (tmp_path / "features").exists()
+
+
+@pytest.mark.parametrize(
+    ("derived", "says"),
+    [
+        (
+            "exports: [{sets: hashd, to: npy, out: x}]",
+            "export 1: no set is called 'hashd'.*'hashed'",
+        ),
+        ("fusions: [{sets: [hashed, both], how: concat, name: both}]", "fusion 1: .*'both'"),
+        (
+            BOTH + "exports: [{sets: bth, to: npy, out: x}]",
+            "export 1: .*'bth'.*'both'",
+        ),
+    ],
+)
+def test_sets_that_nothing_makes_are_named_before_anything_is_extracted(
+    recipe, tmp_path, derived, says
+):
+    recipe.write_text(f"{RECIPE}{derived}\n")
+    result = run("run", str(recipe))
+    assert result.exit_code == 2
+    assert re.search(says, " ".join(result.output.split()))
     assert not (tmp_path / "features").exists()
 
 
