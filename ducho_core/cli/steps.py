@@ -19,6 +19,7 @@ from ducho_core.store import Store
 from ducho_core.store.layout import is_store
 
 if TYPE_CHECKING:
+    from ducho_core.exporting.request import ExportRequest
     from ducho_core.recipe import Recipe
     from ducho_core.registry import Registry
 
@@ -89,9 +90,11 @@ def _check_sets(recipe: Recipe, registry: Registry, store: str) -> None:
     """
     made = [one.name for one in recipe.extractions if one.name]
     slugs = tuple(f"{one.plugin.partition('/')[0]}-" for one in recipe.extractions)
-    steps = [(f"fusion {at}", one) for at, one in enumerate(recipe.fusions, 1)]
-    later = [(f"export {at}", one) for at, one in enumerate(recipe.exports, 1)]
-    for where, step in [*steps, *later]:
+    steps: list[tuple[str, FuseRequest | ExportRequest]] = [
+        *((f"fusion {at}", one) for at, one in enumerate(recipe.fusions, 1)),
+        *((f"export {at}", one) for at, one in enumerate(recipe.exports, 1)),
+    ]
+    for where, step in steps:
         for given in step.sets:
             word = given.partition(":")[0]
             if word not in made and not word.startswith(slugs) and not _stored(store, given):
