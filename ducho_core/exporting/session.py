@@ -21,7 +21,7 @@ from ducho_core.exporting.request import ExportRequest
 from ducho_core.exporting.rows import AlignedRows, export_inputs
 from ducho_core.exporting.target import check_apart, check_target
 from ducho_core.extraction.session import Silent
-from ducho_core.fusion.inputs import open_inputs
+from ducho_core.fusion.inputs import incomplete, open_inputs
 from ducho_core.fusion.join import Join
 from ducho_core.options import build_options, parse_options, place_paths, spec_options
 from ducho_core.store import Store
@@ -116,6 +116,7 @@ class Export:
             alignment = Alignment(join, coverage, demands, folder)
             try:
                 notes = self._write(exporter, alignment.rows, folder)
+                notes = replace(notes, remarks=(*incomplete(inputs), *notes.remarks))
                 kept, changes = alignment.finish()
                 report = ExportReport(
                     exporter=self._found.canonical,

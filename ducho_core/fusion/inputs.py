@@ -79,6 +79,21 @@ def open_inputs(
     return tuple(inputs)
 
 
+def incomplete(inputs: Sequence[SetInput]) -> tuple[str, ...]:
+    """A line for each set some of whose chunks are still to be stored."""
+    lines = []
+    for one in {one.features.fingerprint: one for one in inputs}.values():
+        _planned, missing = one.features.plan_progress()
+        if missing:
+            count = f"{len(missing)} chunk{'s' * (len(missing) > 1)}"
+            lines.append(
+                f"{one.name} is not complete, {count} to go: only the"
+                f" {len(one.features)} rows that are stored take part; the command that made it"
+                " goes on with it"
+            )
+    return tuple(lines)
+
+
 def _text(features: FeatureSet) -> str:
     texts = [one["name"] for one in features.spec["outputs"] if one["kind"] == "text"]
     name = features.output or (texts[0] if len(texts) == 1 else None)

@@ -21,7 +21,7 @@ from ducho_core.extraction.versions import versions_behind
 from ducho_core.fuser import FuserContext, FuserInput, RowFuser
 from ducho_core.fusion import fitting
 from ducho_core.fusion.committing import ChunkCommitter
-from ducho_core.fusion.inputs import open_inputs
+from ducho_core.fusion.inputs import incomplete, open_inputs
 from ducho_core.fusion.join import Join
 from ducho_core.fusion.kinds import make_layout
 from ducho_core.fusion.likeness import check_alike
@@ -98,6 +98,8 @@ class Fusion:
         store = Store(self._store_path)
         store.probe()
         inputs = open_inputs(store, self._request.sets, self._found.spec.takes)
+        for line in incomplete(inputs):
+            self._observer.say(line)
         join = Join(inputs)
         pa.default_memory_pool().release_unused()
         coverage = join.coverage()

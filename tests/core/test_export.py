@@ -36,6 +36,7 @@ from ducho_core.fusion import joined
 from ducho_core.registry import Registry
 from ducho_core.store import tensors
 from tests.core.set_samples import HOSTILE, put_set, tree, unsynced, vectors_for
+from tests.core.store_samples import plan_of
 
 __all__ = ["unsynced"]
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -556,6 +557,21 @@ def test_what_cannot_be_written_is_said_in_the_words_of_exports(
 
 
 # the command line
+
+
+def test_a_set_that_is_not_complete_is_told(store, tmp_path):
+    put_set(store, "whole", KEYS, vectors_for(KEYS, 4))
+    writer = put_set(store, "one", KEYS, vectors_for(KEYS, 4))
+    writer.commit_plan(1, plan_of(writer, [["later"], ["last"]]))
+    ask = ("--to", "npy", "--out", tmp_path / "out", "--store", store)
+    done = run("export", "one", "whole", *ask)
+    told = "one is not complete, 2 chunks to go: only the 20 rows that are stored take part"
+    assert done.exit_code == 0
+    assert told in done.stdout
+    assert "whole is not" not in done.stdout
+    (said,) = json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))["remarks"]
+    assert said.startswith(told)
+    assert told in run("fuse", "one", "--how", "concat", "--store", store).stderr
 
 
 def test_an_export_that_is_terminated_leaves_nothing(store, tmp_path, monkeypatch):
