@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SHORTEST_PREFIX = 4
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,11 @@ def _not_found(
 
 def _listed(candidates: Sequence[Candidate], names: Mapping[str, str]) -> str:
     lines = []
-    for one in candidates:
+    for one in candidates[:_MOST_LISTED]:
         bound = [name for name, fingerprint in names.items() if fingerprint == one.fingerprint]
         catalogue = one.folder.parent.parent.name
         said = f", called {', '.join(bound)}" if bound else ""
         lines.append(f"  {one.folder.name} (catalogue {catalogue}{said})")
+    if len(candidates) > _MOST_LISTED:
+        lines.append(f"  and {len(candidates) - _MOST_LISTED} more: ducho store ls")
     return "\n".join(lines)

@@ -272,6 +272,15 @@ def test_an_unknown_set_gets_a_proposal_and_the_list(tmp_path):
         Store(tmp_path / "s").open(writer.fingerprint[:3])  # too short to be safe
 
 
+def test_of_many_sets_the_first_twenty_are_listed(tmp_path):
+    store = Store(tmp_path / "s", create=True)
+    for number in range(23):
+        store.create_set(make_spec(options={"seed": number}), name=f"set-{number}")
+    with pytest.raises(SetNotFoundError, match="and 3 more: ducho store ls") as caught:
+        store.open("nothing")
+    assert str(caught.value).count("catalogue main") == 20
+
+
 def test_a_bare_name_opens_the_newest_complete_revision(tmp_path):
     store = Store(tmp_path / "s", create=True)
     first = fill(tmp_path / "s", name="mine", revision=0)
