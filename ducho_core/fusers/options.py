@@ -72,7 +72,7 @@ class WhitenOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class ProjectOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of ``core/project``."""
 
-    dim: Annotated[int, option(help="length of the new vectors", ge=1)]
+    dim: Annotated[int, option(help="length of the new vectors", ge=1, le=65536)]
     method: Annotated[
         Literal["gaussian", "sparse"],
         option(help="how the matrix is drawn: normal numbers, or few that are not 0"),

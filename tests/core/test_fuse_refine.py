@@ -249,6 +249,7 @@ def test_inputs_that_do_not_fit_are_refused(store):
         ((["one"], "cca", ["dim=2"]), "takes 2 feature sets, not 1"),
         ((["one", "two"], "pca", ["dim=2"]), "takes 1 feature set, not 2"),
         ((["one"], "pca", ["dim=9"]), "one have 8 numbers"),
+        ((["one"], "project", ["dim=65537"]), "65537"),
         ((["one"], "pca", []), "dim"),
         ((["few"], "pca", ["dim=4"]), "4 rows vary in 3 directions at most"),
         ((["alone"], "pca", ["dim=1"]), "alone has 1: a single row has no covariance"),
