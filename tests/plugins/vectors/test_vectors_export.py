@@ -347,6 +347,20 @@ def test_a_library_that_fails_leaves_an_earlier_export(
     assert tree(tmp_path) == before
 
 
+def test_a_full_disk_is_told_without_places_in_the_source_of_a_library(
+    store, tmp_path, monkeypatch
+):
+    put_set(store, "one", CONTIGUOUS, vectors_for(CONTIGUOUS, 4))
+
+    def fail(*given, **named):
+        raise RuntimeError("No space left on device (os error 28), /root/.cargo/x/writer.rs:191:9")
+
+    monkeypatch.setattr(lancedb.db.LanceDBConnection, "create_table", fail)
+    with pytest.raises(StoreError, match="free some space") as caught:
+        export("one", "lancedb", tmp_path / "out", store=store)
+    assert "/root" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("to", "module"), [("faiss", "faiss"), ("lancedb", "lancedb"), ("qdrant", "qdrant_client")]
 )

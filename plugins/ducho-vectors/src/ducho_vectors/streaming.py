@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -48,7 +49,11 @@ def written_by(library: str, *sources: Source[T]) -> Iterator[None]:
         for one in sources:
             if one.error is not None:
                 raise one.error from None
-        raise StoreError(f"{library} could not write the rows: {error}") from error
+        # Where in its own source a library failed, on the machine that built it, helps nobody.
+        told = re.sub(r",?\s*/\S+\.rs:\d+:\d+", "", str(error))
+        full = "No space left" in told
+        advice = ". Nothing was changed: free some space and run the same command again" * full
+        raise StoreError(f"{library} could not write the rows: {told}{advice}") from error
 
 
 __all__ = ["Source", "written_by"]
