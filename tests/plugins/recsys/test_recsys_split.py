@@ -455,3 +455,11 @@ def test_the_command_prints_a_table_and_json(source, tmp_path):
     assert told["digest"] == read_split(tmp_path / "s").digest
     assert told["folder"] == "t"
     assert run("ratings.tsv", "--out", "t").returncode == 2
+
+
+def test_users_with_too_little_to_train_on_are_told_what_else_to_do(tmp_path):
+    three = [(f"u{user}", f"i{item}", 3, item) for user in range(3) for item in range(3)]
+    source = write(tmp_path / "r.tsv", three)
+    with pytest.raises(UsageError, match=r"train part is empty: 9 .* of 3 users.*--test-ratio"):
+        split_interactions(source, tmp_path / "s", test_ratio=0.34)
+    assert not (tmp_path / "s").exists()

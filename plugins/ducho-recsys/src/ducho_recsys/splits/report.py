@@ -57,7 +57,8 @@ class Steps:
             if not len(one) and name != "validation":
                 raise UsageError(
                     f"the {name} part is empty: {len(interactions)} interactions of"
-                    f" {len(interactions.user_ids)} users are too few to be split so"
+                    f" {len(interactions.user_ids)} users are too few to be split so;"
+                    " another --how, or other shares (--test-ratio, --validation-ratio), may do"
                 )
             told[name] = {
                 **_numbers(*one.counts()),
