@@ -120,9 +120,10 @@ def test_a_listed_file_that_is_not_there_is_left_out(tmp_path):
         run(source, tmp_path / "s", image=None)
 
 
+@pytest.mark.usefixtures("probe")
 def test_an_extractor_that_takes_one_at_a_time_says_how_to_pool(shop, tmp_path):
-    with pytest.raises(UsageError, match=r"hf/text takes one .*ducho fuse SET --how pool"):
-        extract(shop, "hf/text", store=tmp_path / "s", slots="joint")
+    with pytest.raises(UsageError, match=r"probe/image takes one .*ducho fuse SET --how pool"):
+        extract(shop, "probe/image", store=tmp_path / "s", slots="joint")
     assert not (tmp_path / "s").exists()
 
 
