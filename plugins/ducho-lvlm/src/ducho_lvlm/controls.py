@@ -6,10 +6,10 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from ducho_core import Media, UsageError, files_digest
+from ducho_core import ItemError, Media, UsageError, files_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from PIL import Image
 
@@ -24,7 +24,7 @@ def blank(image: Image.Image) -> Image.Image:
 
 
 def pool_files(folder: str) -> tuple[str, ...]:
-    """Absolute paths of the files of a folder of images, in order of their names.
+    """Absolute paths of the files of a folder of images, in order; hidden ones left out.
 
     Raises:
         UsageError: there are fewer than two.
@@ -32,7 +32,11 @@ def pool_files(folder: str) -> tuple[str, ...]:
     path = os.path.realpath(os.path.expanduser(folder))
     if not os.path.isdir(path):
         raise UsageError(f"control_images: there is no folder {folder!r}")
-    files = sorted(entry.path for entry in os.scandir(path) if entry.is_file())
+    files = sorted(
+        entry.path
+        for entry in os.scandir(path)
+        if entry.is_file() and not entry.name.startswith(".")
+    )
     if len(files) < 2:
         raise UsageError(f"control_images: {folder!r} holds {len(files)} files; it needs two")
     return tuple(files)
@@ -48,14 +52,17 @@ def pool_digest(files: Sequence[str]) -> str:
     return files_digest(files)
 
 
-def another(files: Sequence[str], seed: int, content: bytes, own: bytes) -> Media:
-    """One image of a pool, by seed and item; never the item's own file.
+def another(files: Sequence[str], seed: int, content: bytes, own: Collection[bytes]) -> Media:
+    """One image of a pool, by seed and item; never one of the item's own files.
 
     Args:
         files: the pool.
         seed: another one draws other images.
         content: what tells the item apart.
-        own: the item's own file.
+        own: the item's own files.
+
+    Raises:
+        ItemError: ``no_other_image``: the pool holds nothing but the item's own files.
     """
     drawn = hashlib.sha256(seed.to_bytes(16, "big") + content).digest()
     at = int.from_bytes(drawn[:8], "big")
@@ -63,6 +70,6 @@ def another(files: Sequence[str], seed: int, content: bytes, own: bytes) -> Medi
         path = files[(at + step) % len(files)]
         with open(path, "rb") as file:
             found = file.read()
-        if found != own:
-            break
-    return Media(found, os.path.basename(path))
+        if found not in own:
+            return Media(found, f"control_images/{os.path.basename(path)}")
+    raise ItemError(0, "no_other_image", "control_images holds nothing but the item's own images")

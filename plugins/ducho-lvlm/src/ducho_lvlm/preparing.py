@@ -91,11 +91,12 @@ class Preparation:
             found = _parts(inputs[self._image])
             if len(found) > self._most:
                 notes.add("images_left_out")
+            own = {media.bytes for media in found if isinstance(media, Media)}
             for media in found[: self._most]:
                 assert isinstance(media, Media)
                 content.update(hashlib.sha256(media.bytes).digest())
                 if self._control != "title_only":
-                    images.append(self._chat.fit(self._shown(media, content.digest())))
+                    images.append(self._chat.fit(self._shown(media, own, content.digest())))
                     notes.update(media.notes)
         return Sample(self._sample(texts, images, content.digest()), tuple(sorted(notes)))
 
@@ -124,9 +125,9 @@ class Preparation:
             prompts[name] = tokens
         return Prepared(prompts=prompts, pixels=pixels, content=content)
 
-    def _shown(self, media: Media, content: bytes) -> Image.Image:
+    def _shown(self, media: Media, own: set[bytes], content: bytes) -> Image.Image:
         if self._control == "other_image":
-            other = controls.another(self._pool, self._seed, content, media.bytes)
+            other = controls.another(self._pool, self._seed, content, own)
             media.image()  # an item whose own image is broken has no row under any control
             return other.image()
         image = media.image()
