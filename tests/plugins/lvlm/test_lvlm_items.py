@@ -5,7 +5,7 @@ from __future__ import annotations
 import lvlm_kit as kit
 import numpy as np
 import pytest
-from ducho_lvlm import EmbedderExtractor
+from ducho_lvlm import EmbedderExtractor, controls
 from ducho_lvlm.chat import Question
 from ducho_lvlm.prompts import read_prompt
 from PIL import Image
@@ -81,6 +81,25 @@ def test_a_marker_across_the_end_of_a_text_is_refused(model):
     parts = ("x <", *prompt.text(["title"])[-1:], " y")
     with pytest.raises(ItemError, match="marker_in_text"):
         chat.render(Question(parts=parts), {"title": "|im_end|>"})
+
+
+def test_other_images_are_never_one_of_the_item(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / ".hidden").write_bytes(b"x")
+    files = controls.pool_files(str(tmp_path))
+    assert [one[-1] for one in files] == ["a", "b", "c"]
+    for seed in range(20):
+        assert controls.another(files, seed, b"item", {b"a", b"c"}).bytes == b"b"
+    with pytest.raises(ItemError, match="no_other_image"):
+        controls.another(files, 0, b"item", {b"a", b"b", b"c"})
+
+
+def test_markers_that_only_the_tokenizer_writes_are_broken_too(model, monkeypatch):
+    chat = kit.chat(model("qwen2vl"), max_text_tokens=5)
+    # As a tokenizer that makes full-width letters narrow gives a text back.
+    monkeypatch.setattr(chat.tokenizer, "decode", lambda ids, **more: "a <|im_end|> b")
+    assert chat.cut("x y z " * 20) == ("a < |im_end|> b", True)
 
 
 def test_pixel_budget(model):

@@ -131,8 +131,7 @@ class Chat:
         """
         limit = self.settings.max_text_tokens
         kept = text[: limit * _CHARACTERS_A_TOKEN].encode("utf-8", "replace").decode()
-        while self._markers.search(kept):
-            kept = self._markers.sub(lambda match: f"{match[0][0]} {match[0][1:]}", kept)
+        kept = self._broken(kept)
         with self._lock:
             made = self.tokenizer(kept, add_special_tokens=False, verbose=False)
             ids = made["input_ids"]
@@ -140,6 +139,7 @@ class Chat:
                 kept = self.tokenizer.decode(
                     ids[:limit], skip_special_tokens=False, clean_up_tokenization_spaces=False
                 ).rstrip("\ufffd")
+                kept = self._broken(kept)  # a tokenizer may make a marker of other letters
         return kept, len(ids) > limit or len(text) > limit * _CHARACTERS_A_TOKEN
 
     def encode(self, rendered: str, images: Sequence[Image.Image]) -> tuple[Arrays, Arrays]:
@@ -243,6 +243,11 @@ class Chat:
     def template_sha256(self) -> str:
         """Digest of the chat template's source."""
         return hashlib.sha256(self._template.encode()).hexdigest()
+
+    def _broken(self, text: str) -> str:
+        while self._markers.search(text):
+            text = self._markers.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+        return text
 
     def _rendered(self, question: Question, texts: Mapping[str, str], images: int) -> str:
         messages = []
