@@ -72,6 +72,8 @@ def test_every_preset_reads(name):
         ("instruction = ", "no prompt"),
         ("system = 'x'", "instruction"),
         ("instruction = ''", "length"),
+        ("instruction = '  '", "instruction is blank"),
+        ("instruction = 'x'\n[[slots]]\nlabel = 'a'\nvalues = ['Red', 'red']", "twice"),
         ("instruction = 'x'\nslot = 1", "slot"),
         ("instruction = 'x'\n[[slots]]\nlabel = 'a]'", "brackets"),
         ("instruction = 'x'\n[[slots]]\nlabel = 'a'\nvalues = ['b', 'b']", "twice"),

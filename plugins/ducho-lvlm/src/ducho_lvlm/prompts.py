@@ -199,6 +199,8 @@ def _parsed(content: bytes, name: str, where: str) -> Prompt:
         raise UsageError(
             f"{where}: outputs are called by its name, so it needs a name of a-z, 0-9, _ and -"
         )
+    if not prompt.instruction.strip():
+        raise UsageError(f"{where}: its instruction is blank")
     columns: dict[str, str] = {}
     for slot in prompt.slots:
         wrong = [one for one in (slot.label, *slot.values) if not _LABEL.fullmatch(one.strip())]
@@ -215,7 +217,9 @@ def _parsed(content: bytes, name: str, where: str) -> Prompt:
                 f" {columns.get(slot.column, 'no other')!r} does; labels need letters, and to"
                 " differ"
             )
-        if len(set(slot.values)) != len(slot.values):
-            raise UsageError(f"{where}: the slot {slot.label!r} lists a value twice")
+        if len({one.casefold() for one in slot.values}) != len(slot.values):
+            raise UsageError(
+                f"{where}: the slot {slot.label!r} lists a value twice; case makes no difference"
+            )
         columns[slot.column] = slot.label
     return prompt
