@@ -63,12 +63,33 @@ def test_a_comma_in_the_prompt_makes_another_set(model, tmp_path):
     assert seen[0][0]["rendered_sha256"] != seen[1][0]["rendered_sha256"]
 
 
+def test_another_end_token_makes_another_set(model, tmp_path):
+    seen = []
+    for ends in ([2], [2, 70], [70, 2]):
+        folder = shutil.copytree(model("llama"), tmp_path / str(len(seen)) / "one")
+        path = folder / "generation_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": ends}))
+        seen.append(kit.resolved(folder, ["title"])[0].identity)
+    assert seen[0] != seen[1] == seen[2]
+
+
+def test_what_is_named_twice_is_one(model):
+    once, twice = (
+        kit.resolved(model("llama"), ["title"], embeddings=ways)[0]
+        for ways in (["eos", "last"], ["eos", "last", "eos"])
+    )
+    assert once.options == twice.options
+
+
 @pytest.mark.parametrize(
     ("kind", "inputs", "options", "message"),
     [
         ("bert", ["title"], {}, "no model that answers prompts"),
         ("llama", ["image"], {}, "takes texts only"),
         ("llava", ["image", "title"], {"study": True}, "leave --text out"),
+        ("llava", ["image"], {"study": True, "temperature": 0.7}, "study=yes.*temperature"),
+        ("llava", ["image"], {"study": True, "order": "text_first"}, "study=yes.*order"),
+        ("llava", ["image"], {"study": True, "decoding": "forced"}, "study=yes.*decoding"),
         ("llava", ["title"], {"embeddings": ["mean_image"]}, "needs an image"),
         ("llava", ["image"], {"control": "title_only"}, "needs a text"),
         ("llava", ["title"], {"control": "blank_image"}, "needs an image"),

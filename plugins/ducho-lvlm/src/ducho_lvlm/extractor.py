@@ -180,6 +180,7 @@ class PromptedExtractor(Extractor):
             "chat_template_sha256": chat.template_sha256,
             "prompts": [described(one, chat.identity(one.question)) for one in asked],
             "end_token": chat.tokenizer.convert_ids_to_tokens(end),
+            "end_tokens": chat.tokenizer.convert_ids_to_tokens(sorted(set(generation.ends))),
             "repetition_penalty": penalty,
             "states": "last after the final norm, as Transformers' hidden_states",
         }

@@ -95,6 +95,15 @@ def settle(options: PromptedOptions, *, images: bool, texts: Sequence[str]) -> P
                 "study=yes is about image and instruction only: bind an image, and leave --text"
                 " out"
             )
+        for name, given, meant in (
+            ("temperature", options.temperature, (0.0,)),
+            ("order", options.order, ("prompt", "image_first")),
+            ("decoding", options.decoding, ("auto", "free")),
+        ):
+            if given not in meant:
+                raise UsageError(
+                    f"study=yes means {name}={meant[-1]}, not {given}; leave one of them out"
+                )
         options = msgspec.structs.replace(
             options, order="image_first", max_pixels=None, decoding="free", temperature=0.0
         )
@@ -111,7 +120,7 @@ def settle(options: PromptedOptions, *, images: bool, texts: Sequence[str]) -> P
         )
     if "mean_image" in options.embeddings and (not images or options.control == "title_only"):
         raise UsageError("embeddings=mean_image needs an image in the prompt")
-    return options
+    return msgspec.structs.replace(options, embeddings=tuple(dict.fromkeys(options.embeddings)))
 
 
 def ask(
