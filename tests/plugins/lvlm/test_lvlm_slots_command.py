@@ -128,7 +128,7 @@ def test_a_set_without_slots_says_what_it_has(ducho, tmp_path):
     source = tmp_path / "described.jsonl"
     extract(source, "core/hash", store=ducho.store, name="hashed", options={"dim": 4})
     result = ducho.slots("hashed", code=2)
-    assert "hashed has no output called slot_…; name its texts with --slot: none" in result.output
+    assert "hashed has no output called slot_…; it has no texts at all" in result.output
 
 
 def test_it_is_listed_and_explained(ducho):

@@ -30,10 +30,8 @@ def outputs_of(
     if not wanted:
         wanted = [one for one in texts if one.rpartition(".")[2].startswith("slot_")]
         if not wanted:
-            raise UsageError(
-                f"{features.name} has no output called slot_…; name its texts with --slot:"
-                f" {listed}"
-            )
+            todo = f"name its texts with --slot: {listed}" if texts else "it has no texts at all"
+            raise UsageError(f"{features.name} has no output called slot_…; {todo}")
     for one in wanted:
         if one not in texts:
             raise UsageError(f"{features.name} has no text output {one!r}; its texts: {listed}")
