@@ -173,3 +173,37 @@ def test_a_run_from_a_table_to_the_store(model, tmp_path):
     assert {row["clothing.complete"] for row in rows} == {True}
     assert None not in {row["clothing.slot_color"] for row in rows}
     assert {row["clothing.compliance"] for row in rows} == {None}
+
+
+def test_generation_settings_that_are_left_aside_are_named(model, tmp_path):
+    folder = shutil.copytree(model("llama"), tmp_path / "plain")
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "no_repeat_ngram_size": 2}))
+    (told,) = kit.resolved(folder, ["title"])[0].remarks
+    assert "no_repeat_ngram_size" in told
+    assert not kit.resolved(folder, ["title"], prompt=["clothing"])[0].remarks
+    nothing = {"embeddings": ["last"], "descriptions": False}
+    assert not kit.resolved(folder, ["title"], **nothing)[0].remarks
+
+
+@pytest.mark.parametrize(
+    ("name", "fewest", "most"),
+    [
+        ("gme-Qwen2-VL-2B-Instruct", 256 * 28 * 28, 1280 * 28 * 28),
+        ("Qwen3-VL-Embedding-2B", 4 * 32 * 32, 1800 * 32 * 32),
+    ],
+)
+def test_embedders_take_the_pixels_of_their_own_code(model, tmp_path, name, fewest, most):
+    folder = shutil.copytree(model("qwen2vl"), tmp_path / name)
+    path = folder / "processor_config.json"
+    stated = json.loads(path.read_text())
+    stated["image_processor"]["size"] = {"shortest_edge": 3136, "longest_edge": 12_845_056}
+    path.write_text(json.dumps(stated))
+    found = kit.resolved(folder, ["image"], kind=EmbedderExtractor)[0]
+    size = found.identity["preprocessing"]["size"]
+    assert (size["shortest_edge"], size["longest_edge"]) == (fewest, most)
+    assert found.options.max_pixels == most
+    small = kit.load(folder, ["image"], kind=EmbedderExtractor)
+    (sample,) = small.prepare_many(kit.items("image")[:1])
+    patches = sample.data.pixels["image_grid_thw"].prod()
+    assert patches * 14 * 14 >= fewest

@@ -42,6 +42,7 @@ class ChatSettings(msgspec.Struct, frozen=True, kw_only=True):
         images: whether items have images.
         template: another chat template than the model's own.
         max_pixels: images are scaled down to so many.
+        min_pixels: and up to so many, by models with a pixel budget of their own.
         split_images: whether images are cut into tiles; None as the model ships.
         max_text_tokens: texts are cut to so many tokens.
     """
@@ -49,6 +50,7 @@ class ChatSettings(msgspec.Struct, frozen=True, kw_only=True):
     images: bool
     template: str | None = None
     max_pixels: int | None = None
+    min_pixels: int = 0
     split_images: bool | None = None
     max_text_tokens: int = 256
 

@@ -36,14 +36,14 @@ _NAME = "item"
 _MEANS = {"last": "last", "mean": "mean_prompt"}
 
 # By a part of the model's name: instruction, ending and pixels, as the models' own code has them:
-# gme_inference.py of Alibaba-NLP's GME (1,280 image tokens of 28 x 28 pixels) and
-# qwen3_vl_embedding.py of Qwen3-VL-Embedding (1,800 of 32 x 32). Both put the image before the
-# text, take the last token's state and scale it to length 1.
-_CONVENTIONS: dict[str, tuple[str, str, int | None]] = {
-    "gme-qwen2": ("You are a helpful assistant.", "<|endoftext|>", 1280 * 28 * 28),
-    "qwen3-vl-embedding": ("Represent the user's input.", "", 1800 * 32 * 32),
+# gme_inference.py of Alibaba-NLP's GME (256 to 1,280 image tokens of 28 x 28 pixels) and
+# qwen3_vl_embedding.py of Qwen3-VL-Embedding (4 to 1,800 of 32 x 32). Both put the image before
+# the text, take the last token's state and scale it to length 1.
+_CONVENTIONS: dict[str, tuple[str, str, int | None, int]] = {
+    "gme-qwen2": ("You are a helpful assistant.", "<|endoftext|>", 1280 * 28**2, 256 * 28**2),
+    "qwen3-vl-embedding": ("Represent the user's input.", "", 1800 * 32**2, 4 * 32**2),
 }
-_PLAIN = ("", "", None)
+_PLAIN = ("", "", None, 0)
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +119,7 @@ class EmbedderExtractor(Extractor):
                 f"truncate_dim={options.truncate_dim}: {source.name!r} gives {width} numbers"
             )
         known = source.name.rpartition("/")[2].lower()
-        instruction, ending, pixels = next(
+        instruction, ending, pixels, fewest = next(
             (found for part, found in _CONVENTIONS.items() if part in known), _PLAIN
         )
         options = msgspec.structs.replace(
@@ -137,7 +137,10 @@ class EmbedderExtractor(Extractor):
             ending=options.ending or "",
         )
         settings = ChatSettings(
-            images=sees, max_pixels=options.max_pixels, max_text_tokens=options.max_text_tokens
+            images=sees,
+            max_pixels=options.max_pixels,
+            min_pixels=fewest,
+            max_text_tokens=options.max_text_tokens,
         )
         chat = Chat(source, settings)
         precision = resolve_precision(

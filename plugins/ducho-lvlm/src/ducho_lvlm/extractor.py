@@ -134,8 +134,10 @@ class PromptedExtractor(Extractor):
             "prefix_tokens": dict(self._asker.shared),
         }
         self.outputs = declared(settled.asked, network.dim, descriptions=options.descriptions)
-        room = max(self._forms.values(), key=_room, default=None)
-        self._room = max(options.max_new_tokens, 0 if room is None else _room(room))
+        free = any(not one.forced for one in settled.asked)
+        self._room = max(
+            [options.max_new_tokens if free else 0, *map(_room, self._forms.values())]
+        )
 
     @classmethod
     def resolve(cls, options: PromptedOptions, context: ResolveContext) -> Resolved:
@@ -192,8 +194,15 @@ class PromptedExtractor(Extractor):
             identity["control_images_sha256"] = controls.pool_digest(pool)
         names = tuple(one.name for one in prompts)
         folder = options.control_images
+        answers = options.descriptions or any(how in ANSWERED for how in options.embeddings)
+        left = generation.ignored if answers and any(not one.forced for one in asked) else ()
+        told = (
+            "free answers are plain greedy or sampled ones; left aside of the model's own"
+            f" generation settings: {', '.join(left)}"
+        )
         return Resolved(
             label=source.label,
+            remarks=(told,) if left else (),
             identity=identity,
             outputs=declared(
                 asked, text_config(config).hidden_size, descriptions=options.descriptions

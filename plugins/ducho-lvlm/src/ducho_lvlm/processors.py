@@ -36,6 +36,8 @@ def load_images(source: ModelSource, settings: ChatSettings) -> tuple[Any, dict[
             for name in ("shortest_edge", "longest_edge")
             if size.get(name)
         }
+        if settings.min_pixels:
+            budget["shortest_edge"] = min(settings.min_pixels, settings.max_pixels)
         changed["size"] = budget
         for name in ("min_pixels", "max_pixels"):
             if stated.get(name):

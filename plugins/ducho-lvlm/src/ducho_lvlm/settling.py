@@ -24,16 +24,29 @@ Names = dict[str, tuple["int | None", str]]
 ANSWERED = ("eos", "answer_last", "mean_answer")
 
 
+_ALTERING = (
+    *("no_repeat_ngram_size", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens"),
+    *(
+        "sequence_bias",
+        "min_new_tokens",
+        "forced_eos_token_id",
+        "exponential_decay_length_penalty",
+    ),
+)
+
+
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """What the model itself says about its answers.
 
     Attributes:
         ends: tokens that end one.
         penalty: its ``repetition_penalty``.
+        ignored: names of further settings that would change a greedy answer of ``generate``.
     """
 
     ends: tuple[int, ...]
     penalty: float = 1.0
+    ignored: tuple[str, ...] = ()
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +88,8 @@ def read_generation(source: ModelSource, tokenizer: Any) -> Generation:
     if None in listed:
         raise UsageError(f"nothing in the model {source.name!r} says which token ends an answer")
     penalty = getattr(found, "repetition_penalty", None)
-    return Generation(ends=listed, penalty=float(penalty or 1.0))
+    ignored = tuple(name for name in _ALTERING if getattr(found, name, None))
+    return Generation(ends=listed, penalty=float(penalty or 1.0), ignored=ignored)
 
 
 def settle(options: PromptedOptions, *, images: bool, texts: Sequence[str]) -> PromptedOptions:
