@@ -82,14 +82,15 @@ def carry_out_steps(
 def _check_sets(recipe: Recipe, registry: Registry, store: str) -> None:
     """See that fusions and exports name sets that there are, or will be.
 
-    What begins like a slug of something that the recipe makes is left alone: it is known once
-    that is made.
+    What begins like a slug of something that the recipe makes, or like one of several sets of
+    one name (``NAME-image``), is left alone: it is known once that is made.
 
     Raises:
         UsageError: nothing of the recipe or the store is called so.
     """
     made = [one.name for one in recipe.extractions if one.name]
     slugs = tuple(f"{one.plugin.partition('/')[0]}-" for one in recipe.extractions)
+    slugs += tuple(f"{name}-" for name in made)
     steps: list[tuple[str, FuseRequest | ExportRequest]] = [
         *((f"fusion {at}", one) for at, one in enumerate(recipe.fusions, 1)),
         *((f"export {at}", one) for at, one in enumerate(recipe.exports, 1)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ducho_core.cli.steps import Export, Fusion
+from ducho_core.cli.steps import Export, Fusion, _check_sets
 from ducho_core.extraction.session import Session
 from ducho_core.recipe import read_recipe
 from ducho_core.registry import Registry
@@ -50,6 +50,7 @@ def test_a_recipe_names_what_exists(path: Path, beside: Path, registry: Registry
         made |= {extraction.name, *(f"{extraction.name}-{one}" for one in inputs)}
     for step in recipe.steps:
         step.check()
+    _check_sets(recipe, registry, recipe.store)
     for fusion in recipe.fusions:
         Fusion(fusion, registry, recipe.store, folder=recipe.folder)
         assert {one.partition(":")[0] for one in fusion.sets} <= made
