@@ -57,6 +57,7 @@ _EXPORTS = {
     "LoaderSpec": "specs",
     "LocalEngine": "extraction.engine",
     "Media": "media",
+    "npy_header": "exporters.npy",
     "option": "options",
     "OptionError": "errors",
     "Output": "extractor",
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
         ItemFiles,
         Universe,
     )
+    from ducho_core.exporters.npy import npy_header
     from ducho_core.extraction.engine import Engine, LocalEngine
     from ducho_core.extraction.job import ChunkResult, Job
     from ducho_core.extraction.preparing import Chunk
@@ -222,6 +224,7 @@ __all__ = [
     "files_digest",
     "fuse",
     "hookimpl",
+    "npy_header",
     "option",
     "parse_options",
 ]

@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ducho_core import ExportNotes
+from ducho_core import ExportNotes, npy_header
 from ducho_recsys.exporters.base import SplitExporter
-from ducho_recsys.exporters.matrix import npy_header
 from ducho_recsys.exporters.numbering import PARTS
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class CornacExporter(SplitExporter):
         with ExitStack() as stack:
             files = [stack.enter_context(folder.open(f"{one.label}.npy")) for one in rows.inputs]
             for file, one in zip(files, rows.inputs, strict=True):
-                file.write(npy_header((len(rows), one.dim)))
+                file.write(npy_header("<f4", (len(rows), one.dim)))
             for batch in rows.batches():
                 for file, values in zip(files, batch.values, strict=True):
                     file.write(np.ascontiguousarray(values, "<f4").data)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from ducho_core import ExportNotes, UsageError
+from ducho_core import ExportNotes, UsageError, npy_header
 from ducho_recsys.exporters.base import SplitExporter, place_inputs, told_slots
-from ducho_recsys.exporters.matrix import filled_rows, npy_header, survey
+from ducho_recsys.exporters.matrix import filled_rows, survey
 from ducho_recsys.exporters.numbering import Part
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class ElliotExporter(SplitExporter):
             remarks += some.remark(one, f"missed_{slot}.txt")
         by_number = _ByNumber(rows)
         files = [folder.item_files(["data", name, slot], ".npy", by_number) for slot, _ in placed]
-        headers = [npy_header((one.dim,)) for one in rows.inputs]
+        headers = [npy_header("<f4", (one.dim,)) for one in rows.inputs]
         for start, vectors in filled_rows(rows, found):
             for into, header, block in zip(files, headers, vectors, strict=True):
                 for at, vector in enumerate(block):

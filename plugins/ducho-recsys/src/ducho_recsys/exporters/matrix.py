@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ducho_core import UsageError
+from ducho_core import UsageError, npy_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,19 +135,10 @@ def write_matrices(
     with ExitStack() as stack:
         files = [stack.enter_context(folder.open(name)) for name in names]
         for file, one in zip(files, rows.inputs, strict=True):
-            file.write(npy_header((count, one.dim)))
+            file.write(npy_header("<f4", (count, one.dim)))
         for start, vectors in filled_rows(rows, surveys):
             for file, some in zip(files, vectors, strict=True):
                 file.write(some[: max(0, count - start)].data)
-
-
-def npy_header(shape: tuple[int, ...]) -> bytes:
-    """The beginning of a .npy file of float32 (NumPy's format, version 1.0)."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "<f4", "fortran_order": False, "shape": shape}
-    )
-    return header.getvalue()
 
 
 _NO_ROWS = np.empty(0, np.int64)
