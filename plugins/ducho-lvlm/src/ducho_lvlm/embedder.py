@@ -9,11 +9,9 @@ import torch
 from ducho_hf import locate, read_config
 from ducho_torch import (
     Precision,
-    checkpoint_dtype,
     computing,
     memory_errors,
     resolve_device,
-    resolve_precision,
     to_numpy,
 )
 
@@ -24,6 +22,7 @@ from ducho_lvlm.models import EMBEDDERS
 from ducho_lvlm.network import Network, check_architecture, load_model, text_config
 from ducho_lvlm.preparing import Preparation
 from ducho_lvlm.prompts import field
+from ducho_lvlm.settling import model_identity, settled_precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,23 +142,11 @@ class EmbedderExtractor(Extractor):
             max_text_tokens=options.max_text_tokens,
         )
         chat = Chat(source, settings)
-        precision = resolve_precision(
-            context.precision,
-            resolve_device(context.run_options.device),
-            checkpoint_dtype(source.paths(source.weight_files()))
-            if context.precision == "native"
-            else None,
-        )
+        precision = settled_precision(context, source)
         identity: dict[str, Any] = {
-            **source.identity(),
-            **source.digests(),
-            "architecture": config.model_type,
-            "tokenizer_sha256": source.tokenizer_digest(),
-            "chat_template_sha256": chat.template_sha256,
+            **model_identity(source, config, chat, images=image is not None),
             "prompt": chat.identity(question),
         }
-        if image is not None:
-            identity["preprocessing"] = chat.preprocessing
         return Resolved(
             label=source.label,
             identity=identity,

@@ -8,11 +8,9 @@ import msgspec
 from ducho_hf import locate, read_config, resolve_layers
 from ducho_torch import (
     Precision,
-    checkpoint_dtype,
     computing,
     memory_errors,
     resolve_device,
-    resolve_precision,
     to_numpy,
 )
 
@@ -28,13 +26,15 @@ from ducho_lvlm.preparing import Preparation
 from ducho_lvlm.prompts import read_prompts
 from ducho_lvlm.scripts import Form, FormScript, FreeScript
 from ducho_lvlm.settling import (
-    ANSWERED,
     Asked,
     ask,
     declared,
     described,
+    model_identity,
     read_generation,
     settle,
+    settled_precision,
+    wants_answers,
 )
 from ducho_lvlm.vocabulary import Vocabulary
 
@@ -97,7 +97,7 @@ class PromptedExtractor(Extractor):
         self._options = options
         self._network = network
         self._precision = precision
-        self._answers = options.descriptions or any(how in ANSWERED for how in options.embeddings)
+        self._answers = wants_answers(options)
         self._preparation = Preparation(
             chat,
             {one.prompt.name: one.question for one in settled.asked},
@@ -167,35 +167,23 @@ class PromptedExtractor(Extractor):
         end = chat.closing_token(list(generation.ends))
         penalty = options.repetition_penalty or generation.penalty
         pool = controls.pool_files(options.control_images) if options.control_images else ()
-        precision = resolve_precision(
-            context.precision,
-            resolve_device(context.run_options.device),
-            checkpoint_dtype(source.paths(source.weight_files()))
-            if context.precision == "native"
-            else None,
-        )
+        precision = settled_precision(context, source)
         identity: dict[str, Any] = {
-            **source.identity(),
-            **source.digests(),
-            "architecture": config.model_type,
-            "tokenizer_sha256": source.tokenizer_digest(),
-            "chat_template_sha256": chat.template_sha256,
+            **model_identity(source, config, chat, images=image is not None),
             "prompts": [described(one, chat.identity(one.question)) for one in asked],
             "end_token": chat.tokenizer.convert_ids_to_tokens(end),
             "end_tokens": chat.tokenizer.convert_ids_to_tokens(sorted(set(generation.ends))),
             "repetition_penalty": penalty,
             "states": "last after the final norm, as Transformers' hidden_states",
         }
-        if image is not None:
-            identity["preprocessing"] = chat.preprocessing
         if options.control == "random_weights":
             identity["weights_sha256"] = f"random, seed {options.seed}"
         if pool:
             identity["control_images_sha256"] = controls.pool_digest(pool)
         names = tuple(one.name for one in prompts)
         folder = options.control_images
-        answers = options.descriptions or any(how in ANSWERED for how in options.embeddings)
-        left = generation.ignored if answers and any(not one.forced for one in asked) else ()
+        free = wants_answers(options) and any(not one.forced for one in asked)
+        left = generation.ignored if free else ()
         told = (
             "free answers are plain greedy or sampled ones; left aside of the model's own"
             f" generation settings: {', '.join(left)}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from ducho_hf import output_names, quiet
+from ducho_torch import checkpoint_dtype, resolve_device, resolve_precision
 
 from ducho_core import Output, UsageError
 from ducho_lvlm.chat import Question
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ducho_hf import ModelSource
+    from ducho_torch import Precision
 
+    from ducho_core import ResolveContext
+    from ducho_lvlm.chat import Chat
     from ducho_lvlm.options import PromptedOptions
 
 Names = dict[str, tuple["int | None", str]]
@@ -90,6 +94,35 @@ def read_generation(source: ModelSource, tokenizer: Any) -> Generation:
     penalty = getattr(found, "repetition_penalty", None)
     ignored = tuple(name for name in _ALTERING if getattr(found, name, None))
     return Generation(ends=listed, penalty=float(penalty or 1.0), ignored=ignored)
+
+
+def settled_precision(context: ResolveContext, source: ModelSource) -> Precision:
+    """The precision of a run; ``native`` is the dtype of the checkpoint."""
+    native = context.precision == "native"
+    return resolve_precision(
+        context.precision,
+        resolve_device(context.run_options.device),
+        checkpoint_dtype(source.paths(source.weight_files())) if native else None,
+    )
+
+
+def model_identity(
+    source: ModelSource, config: Any, chat: Chat, *, images: bool
+) -> dict[str, Any]:
+    """What of a model and its processor enters the SPEC, whatever it is asked."""
+    found = {
+        **source.identity(),
+        **source.digests(),
+        "architecture": config.model_type,
+        "tokenizer_sha256": source.tokenizer_digest(),
+        "chat_template_sha256": chat.template_sha256,
+    }
+    return {**found, "preprocessing": chat.preprocessing} if images else found
+
+
+def wants_answers(options: PromptedOptions) -> bool:
+    """Whether answers come about at all, to be stored or for their vectors."""
+    return options.descriptions or any(how in ANSWERED for how in options.embeddings)
 
 
 def settle(options: PromptedOptions, *, images: bool, texts: Sequence[str]) -> PromptedOptions:
