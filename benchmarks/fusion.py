@@ -12,11 +12,12 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from _common import Row, arguments, child, report
+from _sets import spec
 
 from ducho_core.store import Store
 from ducho_core.store.schema import embedding_array
@@ -44,25 +45,6 @@ METHODS: dict[str, tuple[str, ...]] = {
     "constant": ("constant",),
 }
 PAIRS = ("concat", "concat, other order", "mean", "cca")
-
-
-def spec(dim: int, label: str) -> dict[str, Any]:
-    """A SPEC for embeddings of this length."""
-    output = {"name": "embedding", "kind": "embedding", "dim": dim, "dtype": "float32"}
-    return {
-        "format": 1,
-        "extractor": {"name": "core/hash", "label": label, "numerics": 1},
-        "options": {},
-        "identity": {},
-        "outputs": [output | {"requires": []}],
-        "keys": ["item_id"],
-        "inputs": [{"name": "text", "modality": "text"}],
-        "slots": "all",
-        "precision": {},
-        "stored_dtype": "float32",
-        "catalogue": {"name": "main", "revision": 0},
-        "variant": "",
-    }
 
 
 def write(store: Path, name: str, rows: int, dim: int, order: np.ndarray | None = None) -> None:

@@ -16,12 +16,13 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from _common import arguments, compare, report
+from _sets import spec
 
 from ducho_core.store import FeatureSet, Store
 from ducho_core.store.parquet import group_rows
@@ -33,25 +34,6 @@ if TYPE_CHECKING:
 GOAL = 0.9
 DIMS = (64, 768)
 CHUNK = 8192
-
-
-def spec(dim: int, variant: str) -> dict[str, Any]:
-    """A SPEC for embeddings of this length; the variant keeps the rounds apart."""
-    output = {"name": "embedding", "kind": "embedding", "dim": dim, "dtype": "float32"}
-    return {
-        "format": 1,
-        "extractor": {"name": "core/hash", "label": f"d{dim}", "numerics": 1},
-        "options": {},
-        "identity": {},
-        "outputs": [output | {"requires": []}],
-        "keys": ["item_id"],
-        "inputs": [{"name": "text", "modality": "text"}],
-        "slots": "all",
-        "precision": {},
-        "stored_dtype": "float32",
-        "catalogue": {"name": "main", "revision": 0},
-        "variant": variant,
-    }
 
 
 def tables(rows: int, dim: int) -> list[pa.Table]:
@@ -74,7 +56,8 @@ def tables(rows: int, dim: int) -> list[pa.Table]:
 
 def write_store(folder: Path, chunks: list[pa.Table], dim: int, numbers: Iterator[int]) -> float:
     """Commit all chunks to a new set; seconds without making and removing the set."""
-    writer = Store(folder / "store", create=True).create_set(spec(dim, str(next(numbers))))
+    described = spec(dim, f"d{dim}", str(next(numbers)))
+    writer = Store(folder / "store", create=True).create_set(described)
     began = time.perf_counter()
     for number, chunk in enumerate(chunks):
         writer.commit_chunk(0, number, chunk, None, "bench")
@@ -147,7 +130,7 @@ def main() -> None:
         folder = Path(name)
         for dim in DIMS:
             chunks = tables(rows, dim)
-            writer = Store(folder / "store", create=True).create_set(spec(dim, "read"))
+            writer = Store(folder / "store", create=True).create_set(spec(dim, f"d{dim}", "read"))
             schema = writer.schema({})
             raw = folder / f"raw-read-{dim}"
             raw.mkdir()
