@@ -87,8 +87,7 @@ class Kept:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        return {**plain, "gone_examples": [list(key) for key in self.gone_examples]}
+        return _plain(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +112,12 @@ class Changes:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        return {**plain, "gone_examples": [list(key) for key in self.gone_examples]}
+        return _plain(self)
+
+
+def _plain(told: Kept | Changes) -> dict[str, Any]:
+    plain = {name: getattr(told, name) for name in told.__slots__}
+    return {**plain, "gone_examples": [list(key) for key in told.gone_examples]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ class Assembler:
         self.keys = (*names, "slot") if self._slotted else tuple(names)
         self.schema = pa.schema(
             [pa.field(name, pa.string(), nullable=False) for name in self.keys]
-            + [pa.field(one.field.name, _arrow_type(one)) for one in inputs]
+            + [pa.field(one.field.name, arrow_type(one.field)) for one in inputs]
         )
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -137,7 +137,7 @@ class Assembler:
                 for slots in self._slots(one, columns, rows)
             ]
             kept = [(here if one.field.joint else here[0]) if here else None for here in found]
-            return pa.array(kept, _arrow_type(one))
+            return pa.array(kept, arrow_type(one.field))
         if one.field.storage == "bytes":
             return columns[one.template.columns[0]]
         if one.field.storage == "path":
@@ -223,7 +223,7 @@ class Assembler:
                     column.append(slots.get(name))
         at = pa.array(parents, pa.int32())
         spread = {
-            one.field.name: pa.array(column, _arrow_type(one))
+            one.field.name: pa.array(column, arrow_type(one.field))
             for one, column in zip(slotted, values, strict=True)
         }
         arrays = [key.take(at) for key in keys] + [pa.array(names, pa.string())]
@@ -275,10 +275,6 @@ def _united(maps: Sequence[dict[str, Any]]) -> Iterable[str]:
     if len(maps) == 1:
         return list(maps[0])
     return sorted({name for slots in maps for name in slots}, key=natural_key)
-
-
-def _arrow_type(one: BoundInput) -> pa.DataType:
-    return arrow_type(one.field)
 
 
 def _scalar(text: str) -> pa.Scalar:

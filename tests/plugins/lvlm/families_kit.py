@@ -6,6 +6,8 @@ from typing import Any
 
 from lvlm_kit import LOOK, ROUNDS, TEXT, hf, qwen2vl, words
 
+VISION_TOKENS = ["image_token_id", "video_token_id"]
+VISION_TOKENS += ["vision_start_token_id", "vision_end_token_id"]
 CHATML = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
@@ -38,15 +40,7 @@ def qwen25vl() -> tuple[Any, Any]:
             "window_size": 56,
             "fullatt_block_indexes": [1],
         },
-        **{
-            name: getattr(older.config, name)
-            for name in (
-                "image_token_id",
-                "video_token_id",
-                "vision_start_token_id",
-                "vision_end_token_id",
-            )
-        },
+        **{name: getattr(older.config, name) for name in VISION_TOKENS},
     )
     processor = hf.Qwen2_5_VLProcessor(
         image_processor=processor.image_processor,
@@ -88,15 +82,7 @@ def qwen3vl() -> tuple[Any, Any]:
             "num_position_embeddings": 64,
             "deepstack_visual_indexes": [0, 1],
         },
-        **{
-            name: getattr(older.config, name)
-            for name in (
-                "image_token_id",
-                "video_token_id",
-                "vision_start_token_id",
-                "vision_end_token_id",
-            )
-        },
+        **{name: getattr(older.config, name) for name in VISION_TOKENS},
     )
     processor = hf.Qwen3VLProcessor(
         image_processor=processor.image_processor,
@@ -162,15 +148,10 @@ def smolvlm() -> tuple[Any, Any]:
     tokenizer = words(
         special, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|endoftext|>"
     )
-    tokenizer.add_tokens([], special_tokens=True)
     ids = {one: tokenizer.convert_tokens_to_ids(one) for one in special}
-    for name in ("fake_image_token", "image_token", "global_image_token"):
-        written = {
-            "fake_image_token": "<fake_token_around_image>",
-            "image_token": "<image>",
-            "global_image_token": "<global-img>",
-        }[name]
-        setattr(tokenizer, name, written)
+    tokenizer.fake_image_token = "<fake_token_around_image>"
+    tokenizer.image_token = "<image>"
+    tokenizer.global_image_token = "<global-img>"
     config = hf.SmolVLMConfig(
         text_config={
             **TEXT,
